@@ -1,0 +1,200 @@
+//! The registry, frozen: immutable, consistent, at one version.
+//!
+//! Owns [`Snapshot`], its builder and the consistency check that both planes run. Never changes after it was
+//! built; a new state is a new snapshot.
+
+mod builder;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use builder::Builder;
+
+use crate::digest::{Digest, Hasher};
+use crate::upstream::{Header, SessionMode};
+use crate::{Domain, Tool, Version, View};
+
+/// How a domain's tools are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where calls go.
+    pub url: String,
+    /// Configured headers, sent with every call.
+    pub headers: Vec<Header>,
+    /// Globs over the caller's header names that may pass through; absent passes all that may pass at all.
+    pub forward_headers: Option<Vec<String>>,
+    /// How sessions are used.
+    pub session_mode: SessionMode,
+    /// Identifies this configuration. It stands for the header values in digests, so that no digest can be
+    /// used to guess a credential; it changes whenever the upstream's configuration does.
+    pub config_id: String,
+}
+
+/// One domain with its admitted tools.
+#[derive(Debug, Clone)]
+pub struct DomainSnapshot {
+    domain: Domain,
+    description: String,
+    endpoint: Endpoint,
+    tools: Vec<Arc<Tool>>,
+    pending: bool,
+    digest: Digest,
+}
+
+/// Settings of the fleet that travel with the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// Whether nodes offer the REST registration endpoints.
+    pub registration_enabled: bool,
+}
+
+/// The registry at one version.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    version: Version,
+    digest: Digest,
+    settings: Settings,
+    domains: BTreeMap<Domain, Arc<DomainSnapshot>>,
+    all: View,
+}
+
+// ---- Endpoint ----
+
+impl Endpoint {
+    /// An endpoint with nothing but an address.
+    pub fn plain(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            headers: Vec::new(),
+            forward_headers: None,
+            session_mode: SessionMode::default(),
+            config_id: String::new(),
+        }
+    }
+}
+
+// ---- DomainSnapshot ----
+
+impl DomainSnapshot {
+    /// Freezes a domain; tools are ordered by original name.
+    pub fn new(domain: Domain, description: String, endpoint: Endpoint, mut tools: Vec<Arc<Tool>>) -> Self {
+        tools.sort_by(|a, b| a.original_name.cmp(&b.original_name));
+        let mut entry =
+            Self { domain, description, endpoint, tools, pending: false, digest: Digest::of(b"") };
+        entry.digest = entry.compute_digest();
+        entry
+    }
+
+    /// Marks a domain whose upstream has not been asked for its tools yet.
+    #[must_use]
+    pub fn with_pending(mut self, pending: bool) -> Self {
+        self.pending = pending;
+        self.digest = self.compute_digest();
+        self
+    }
+
+    /// The upstream's public key.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// What the operator says of it.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// How to reach it.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The admitted tools, by original name.
+    pub fn tools(&self) -> &[Arc<Tool>] {
+        &self.tools
+    }
+
+    /// Whether the upstream has never been asked for its tools: a node is not ready while one is.
+    pub fn pending(&self) -> bool {
+        self.pending
+    }
+
+    /// The content digest.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn compute_digest(&self) -> Digest {
+        let Self { domain, description, endpoint, tools, pending, digest: _ } = self;
+        let Endpoint { url, headers, forward_headers, session_mode, config_id } = endpoint;
+        let mut hasher = Hasher::default()
+            .text(domain.as_str())
+            .text(description)
+            .text(url)
+            .text(config_id)
+            .text(match session_mode {
+                SessionMode::Isolated => "isolated",
+                SessionMode::Shared => "shared",
+            })
+            .text(if *pending { "pending" } else { "" });
+        for header in headers {
+            hasher = hasher.text("header").text(&header.name);
+        }
+        for glob in forward_headers.iter().flatten() {
+            hasher = hasher.text("forward").text(glob);
+        }
+        hasher = hasher.text(if forward_headers.is_some() { "narrowed" } else { "open" });
+        for tool in tools {
+            hasher = hasher.field(tool.content_digest().as_bytes());
+        }
+        hasher.finish()
+    }
+}
+
+// ---- Snapshot ----
+
+impl Snapshot {
+    /// The version this is.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// The digest of the whole content; the version is not part of it.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Settings of the fleet.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Every registered domain, with or without tools.
+    pub fn domains(&self) -> &BTreeMap<Domain, Arc<DomainSnapshot>> {
+        &self.domains
+    }
+
+    /// What a caller sees from whom nothing is hidden.
+    pub fn all(&self) -> &View {
+        &self.all
+    }
+
+    /// How many tools there are.
+    pub fn tool_count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The digest of each domain held: what a node offers when it subscribes.
+    pub fn held(&self) -> impl Iterator<Item = (&Domain, Digest)> {
+        self.domains.iter().map(|(domain, entry)| (domain, entry.digest()))
+    }
+}
+
+/// The digest of a whole snapshot from its parts, in domain order.
+fn whole_digest(settings: &Settings, domains: &BTreeMap<Domain, Arc<DomainSnapshot>>) -> Digest {
+    let Settings { registration_enabled } = settings;
+    let mut hasher = Hasher::default().field(&[u8::from(*registration_enabled)]);
+    for (domain, entry) in domains {
+        hasher = hasher.text(domain.as_str()).field(entry.digest().as_bytes());
+    }
+    hasher.finish()
+}
