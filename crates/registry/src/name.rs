@@ -82,6 +82,11 @@ impl ToolName {
 // ---- Group ----
 
 impl Group {
+    /// Checks and wraps a group name that was inferred elsewhere.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        Ok(Self(check("group", text, MAX_TOOL_NAME_LEN)?.into()))
+    }
+
     /// Infers the group: the segment after `{domain}_` up to the next `_`, otherwise `general`.
     pub fn infer(domain: &Domain, original: &ToolName) -> Self {
         let segment = original
@@ -90,7 +95,7 @@ impl Group {
             .and_then(|rest| rest.strip_prefix('_'))
             .and_then(|rest| rest.split_once('_'))
             .map(|(segment, _)| segment)
-            .filter(|segment| !segment.is_empty());
+            .filter(|segment| !segment.trim().is_empty());
         Self(segment.unwrap_or(GENERAL).into())
     }
 

@@ -51,6 +51,26 @@ impl Rejection {
 }
 
 impl Rule {
+    const ALL: [Self; 12] = [
+        Self::Name,
+        Self::Url,
+        Self::UrlGuard,
+        Self::Header,
+        Self::Setting,
+        Self::Tool,
+        Self::Schema,
+        Self::Duplicate,
+        Self::Limit,
+        Self::Pinned,
+        Self::Consistency,
+        Self::Digest,
+    ];
+
+    /// Reads the form that [`Rule::as_str`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.as_str() == text)
+    }
+
     /// The stable name used in metrics, on the wire and in output.
     pub fn as_str(self) -> &'static str {
         match self {

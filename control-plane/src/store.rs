@@ -1,0 +1,89 @@
+//! The only view of persistence: one trait, two backends, one behaviour suite.
+//!
+//! Owns what is kept and which steps are atomic. Every change of the registry is one [`Commit`]: its parts, its
+//! audit records and the next version number are written in a single transaction, and the version is allocated
+//! from a locked head row, so that numbers are ordered however many control planes write. Never decides whether
+//! a change may enter ([`crate::admission`]) and never builds a snapshot ([`crate::snapshots`]).
+
+pub mod error;
+pub mod migrate;
+mod postgres;
+pub mod record;
+mod rows;
+mod sqlite;
+#[cfg(test)]
+mod suite;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use toolplane_registry::{Digest, Domain};
+use toolplane_seal::Key;
+
+pub use error::Error;
+pub use record::{
+    AuditEntry, AuditRecord, Change, Commit, Head, Listing, NodeRecord, Policy, Registered, Registry, Role, Token,
+};
+
+/// Milliseconds since the Unix epoch.
+pub type Millis = i64;
+
+/// Everything the control plane persists.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// The newest version, without its content: what a control plane polls to learn of others' commits.
+    async fn head(&self) -> Result<Head, Error>;
+
+    /// The whole registry at one version, read in one transaction.
+    async fn load(&self) -> Result<Registry, Error>;
+
+    /// Applies every part of the commit or none, and returns the version it made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::AlreadyExists`] and [`Error::Conflict`] name the part that did not fit;
+    /// nothing was written then.
+    async fn commit(&self, commit: &Commit) -> Result<Head, Error>;
+
+    /// Notes when an upstream was asked for its tools and why it did not answer (empty: it did, and nothing had
+    /// changed). Makes no version; does nothing when the upstream is gone or its configuration changed since.
+    async fn record_attempt(
+        &self,
+        domain: &Domain,
+        config_id: &str,
+        at: Millis,
+        error: &str,
+    ) -> Result<(), Error>;
+
+    /// Adds a token, together with its audit record.
+    async fn insert_token(&self, token: &Token, hash: Digest, audit: &AuditEntry) -> Result<(), Error>;
+
+    /// Finds a token by the hash of its secret, whether it is still valid or not.
+    async fn find_token(&self, hash: Digest) -> Result<Option<Token>, Error>;
+
+    /// Tokens in order of their id, after the one given.
+    async fn list_tokens(&self, after: Option<&str>, limit: u32) -> Result<Vec<Token>, Error>;
+
+    /// Marks a token as revoked (once: a second call keeps the first time); `None` where there is no such token.
+    async fn revoke_token(&self, id: &str, at: Millis, audit: &AuditEntry) -> Result<Option<Token>, Error>;
+
+    /// Audit records, newest first, older than the id given.
+    async fn list_audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRecord>, Error>;
+
+    /// Writes what is known of a node, replacing what was.
+    async fn put_node(&self, node: &NodeRecord) -> Result<(), Error>;
+
+    /// All nodes ever seen, by id.
+    async fn list_nodes(&self) -> Result<Vec<NodeRecord>, Error>;
+}
+
+/// Connects to a database, applies missing migrations and returns its store.
+///
+/// `sqlite:PATH` (created when missing) or `postgres://…`.
+pub async fn open(url: &str, key: Arc<Key>) -> Result<Arc<dyn Store>, Error> {
+    match migrate::Backend::of(url)? {
+        migrate::Backend::Sqlite => Ok(Arc::new(sqlite::Sqlite::open(url, key).await?)),
+        migrate::Backend::Postgres => Ok(Arc::new(postgres::Postgres::open(url, key).await?)),
+    }
+}

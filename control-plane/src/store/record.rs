@@ -1,0 +1,244 @@
+//! What the store keeps, as plain values: neither rows nor wire.
+
+use std::collections::BTreeMap;
+
+use toolplane_registry::policy::AccessPolicy;
+use toolplane_registry::upstream::Upstream;
+use toolplane_registry::{Digest, Domain, RawJson, Version};
+
+use super::Millis;
+
+/// The newest version of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Made once, when the database was created.
+    pub store_id: String,
+    /// 0 before the first commit.
+    pub number: u64,
+}
+
+/// The registry at one version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registry {
+    /// Which version this is.
+    pub head: Head,
+    /// Every upstream, by domain.
+    pub upstreams: BTreeMap<Domain, Registered>,
+    /// The explicit access policy, where one is set.
+    pub policy: Option<Policy>,
+}
+
+/// An upstream with what the store knows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// As registered.
+    pub upstream: Upstream,
+    /// Changes with every change of the configuration; serves as etag.
+    pub config_id: String,
+    /// When it was first registered.
+    pub created_at: Millis,
+    /// When its configuration last changed.
+    pub updated_at: Millis,
+    /// What was found when its tools were listed; absent before the first attempt.
+    pub listing: Option<Listing>,
+}
+
+/// What an upstream lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// When it was last asked.
+    pub attempt_at: Millis,
+    /// When it last answered; absent while it never has.
+    pub success_at: Option<Millis>,
+    /// Why it did not answer the last time, in words without secrets; empty when it did.
+    pub error: String,
+    /// The tools of its last answer, exactly as sent, in the order sent.
+    pub tools: Vec<RawJson>,
+    /// The tools an operator approved; kept for pinned upstreams only.
+    pub approved: Option<Vec<RawJson>>,
+}
+
+/// An explicit access policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The rules.
+    pub access: AccessPolicy,
+    /// Changes with every change.
+    pub etag: String,
+}
+
+/// One atomic change of the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its parts, applied in order.
+    pub changes: Vec<Change>,
+    /// Its audit records; the version is filled in by the store.
+    pub audit: Vec<AuditEntry>,
+    /// When.
+    pub at: Millis,
+}
+
+/// One part of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Adds an upstream; it must not exist.
+    CreateUpstream {
+        /// As registered.
+        upstream: Upstream,
+        /// Its first configuration id.
+        config_id: String,
+        /// What it lists, where it was asked already.
+        listing: Option<Listing>,
+    },
+    /// Replaces an upstream's configuration and listing; it must exist.
+    ReplaceUpstream {
+        /// As registered now.
+        upstream: Upstream,
+        /// Its new configuration id.
+        config_id: String,
+        /// The configuration id it must have had; absent: whichever.
+        expected: Option<String>,
+        /// What it lists; replaces what was known.
+        listing: Option<Listing>,
+    },
+    /// Removes an upstream; it must exist.
+    DeleteUpstream {
+        /// Which one.
+        domain: Domain,
+        /// The configuration id it must have; absent: whichever.
+        expected: Option<String>,
+    },
+    /// Replaces what an upstream lists.
+    PutListing {
+        /// Which one.
+        domain: Domain,
+        /// The configuration the tools were listed with; it must still be in force.
+        config_id: String,
+        /// What it lists now.
+        listing: Listing,
+    },
+    /// Sets or removes the explicit access policy.
+    PutPolicy {
+        /// The new policy; absent removes it.
+        policy: Option<Policy>,
+        /// The etag it must have had; absent: whichever.
+        expected: Option<String>,
+    },
+}
+
+/// An audit record to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Token id, signed-token subject, `environment` or `system`.
+    pub actor: String,
+    /// For instance `upstream.create`.
+    pub action: &'static str,
+    /// For instance `upstream apollo`.
+    pub subject: String,
+    /// Words for people; never holds a secret.
+    pub detail: String,
+    /// When.
+    pub at: Millis,
+}
+
+/// An audit record as kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// Ascending.
+    pub id: i64,
+    /// When.
+    pub at: Millis,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub action: String,
+    /// On what.
+    pub subject: String,
+    /// Words for people.
+    pub detail: String,
+    /// The version the change made; 0 where it made none.
+    pub version: u64,
+}
+
+/// What a token allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Follows the registry and proxies registrations; nothing else.
+    Node,
+    /// Reads everything but tokens and audit records.
+    Viewer,
+    /// Reads like a viewer, writes upstreams.
+    Registrar,
+    /// Everything.
+    Admin,
+}
+
+/// A bearer token, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Its public name.
+    pub id: String,
+    /// What it is for.
+    pub description: String,
+    /// What it allows.
+    pub role: Role,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it ends; absent: never.
+    pub expires_at: Option<Millis>,
+    /// When it was revoked.
+    pub revoked_at: Option<Millis>,
+}
+
+/// What is known of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// The id it gave itself.
+    pub id: String,
+    /// Version of its software.
+    pub build: String,
+    /// Labels its operator gave it.
+    pub labels: BTreeMap<String, String>,
+    /// The version it serves.
+    pub version: Version,
+    /// The digest it confirmed, hexadecimal; empty before its first ACK.
+    pub digest: String,
+    /// When its stream opened.
+    pub connected_at: Millis,
+    /// When its stream ended; absent while it is connected.
+    pub disconnected_at: Option<Millis>,
+    /// When it last confirmed a version.
+    pub acked_at: Option<Millis>,
+    /// Whether its last-known-good file was written.
+    pub persisted: bool,
+    /// Reasons of its last NACK, JSON; empty since the last ACK.
+    pub rejections: Vec<toolplane_registry::Rejection>,
+}
+
+// ---- Listing ----
+
+impl Listing {
+    /// The digest of what the upstream lists.
+    pub fn digest(&self) -> Digest {
+        toolplane_registry::ingest::set_digest(&self.tools)
+    }
+}
+
+// ---- Role ----
+
+impl Role {
+    /// The stable name used in the database and in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Viewer => "viewer",
+            Self::Registrar => "registrar",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Reads the form that [`Role::as_str`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Node, Self::Viewer, Self::Registrar, Self::Admin].into_iter().find(|role| role.as_str() == text)
+    }
+}

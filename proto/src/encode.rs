@@ -1,0 +1,98 @@
+//! Model to wire. Cannot fail: whatever the model holds can be said.
+
+use toolplane_registry::snapshot::{DomainSnapshot, Endpoint, Settings};
+use toolplane_registry::upstream::{Header, SessionMode};
+use toolplane_registry::{RawJson, Rejection, Snapshot, Tool, Version};
+
+use crate::sync;
+
+impl From<&Version> for sync::Version {
+    fn from(version: &Version) -> Self {
+        Self { store_id: version.store_id().to_owned(), number: version.number() }
+    }
+}
+
+impl From<&Rejection> for sync::Rejection {
+    fn from(rejection: &Rejection) -> Self {
+        let Rejection { subject, rule, reason } = rejection;
+        Self { subject: subject.clone(), rule: rule.as_str().to_owned(), reason: reason.clone() }
+    }
+}
+
+impl From<&Settings> for sync::Settings {
+    fn from(settings: &Settings) -> Self {
+        let Settings { registration_enabled } = settings;
+        Self { registration_enabled: *registration_enabled }
+    }
+}
+
+impl From<SessionMode> for sync::SessionMode {
+    fn from(mode: SessionMode) -> Self {
+        match mode {
+            SessionMode::Isolated => Self::Isolated,
+            SessionMode::Shared => Self::Shared,
+        }
+    }
+}
+
+impl From<&Header> for sync::Header {
+    fn from(header: &Header) -> Self {
+        let Header { name, value } = header;
+        Self { name: name.clone(), value: value.expose().clone() }
+    }
+}
+
+impl From<&Endpoint> for sync::Endpoint {
+    fn from(endpoint: &Endpoint) -> Self {
+        let Endpoint { url, headers, forward_headers, session_mode, config_id } = endpoint;
+        Self {
+            url: url.clone(),
+            headers: headers.iter().map(Into::into).collect(),
+            forward_headers: forward_headers.clone().map(|globs| sync::HeaderGlobs { globs }),
+            session_mode: sync::SessionMode::from(*session_mode).into(),
+            config_id: config_id.clone(),
+        }
+    }
+}
+
+impl From<&Tool> for sync::Tool {
+    fn from(tool: &Tool) -> Self {
+        let Tool { original_name, group, description, input_schema, output_schema, annotations, meta } = tool;
+        let text = |json: &Option<RawJson>| json.as_ref().map(|json| json.as_str().to_owned());
+        Self {
+            original_name: original_name.to_string(),
+            group: group.to_string(),
+            description: description.clone(),
+            input_schema: input_schema.as_str().to_owned(),
+            output_schema: text(output_schema),
+            annotations: text(annotations),
+            meta: text(meta),
+        }
+    }
+}
+
+impl From<&DomainSnapshot> for sync::Domain {
+    fn from(entry: &DomainSnapshot) -> Self {
+        Self {
+            domain: entry.domain().to_string(),
+            description: entry.description().to_owned(),
+            endpoint: Some(entry.endpoint().into()),
+            tools: entry.tools().iter().map(|tool| tool.as_ref().into()).collect(),
+            pending: entry.pending(),
+            digest: entry.digest().as_bytes().to_vec(),
+        }
+    }
+}
+
+/// The whole snapshot as one update, for a node that holds nothing of use and for the last-known-good file.
+pub fn full_update(snapshot: &Snapshot, nonce: String) -> sync::Update {
+    sync::Update {
+        nonce,
+        version: Some(snapshot.version().into()),
+        full: true,
+        changed: snapshot.domains().values().map(|entry| entry.as_ref().into()).collect(),
+        removed: Vec::new(),
+        digest: snapshot.digest().as_bytes().to_vec(),
+        settings: Some(snapshot.settings().into()),
+    }
+}
