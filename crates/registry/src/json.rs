@@ -128,8 +128,12 @@ mod tests {
 
     #[test]
     fn canonical_sorts_keys_and_keeps_numbers() {
-        let text = "{\"b\": [1e400, 12345678901234567890123, 1.0],\n \"a\": {\"z\": \"caf\\u00e9\", \"y\": null}}";
-        assert_eq!(canonical(text).unwrap(), r#"{"a":{"y":null,"z":"café"},"b":[1e400,12345678901234567890123,1.0]}"#);
+        let text =
+            "{\"b\": [1e400, 12345678901234567890123, 1.0],\n \"a\": {\"z\": \"caf\\u00e9\", \"y\": null}}";
+        assert_eq!(
+            canonical(text).unwrap(),
+            r#"{"a":{"y":null,"z":"café"},"b":[1e400,12345678901234567890123,1.0]}"#
+        );
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! Short ways to write down tools and domains in tests.
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test fixtures: a bad literal should fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "test fixtures: a bad literal should fail the test"
+)]
 
 use std::sync::Arc;
 

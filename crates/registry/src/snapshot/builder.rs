@@ -30,11 +30,7 @@ impl Builder {
 
     /// Starts from what is held already, for applying a change.
     pub fn from_held(held: &Snapshot, version: Version) -> Self {
-        Self {
-            settings: held.settings.clone(),
-            domains: held.domains.clone(),
-            ..Self::new(version)
-        }
+        Self { settings: held.settings.clone(), domains: held.domains.clone(), ..Self::new(version) }
     }
 
     /// Sets the fleet's settings.
@@ -129,11 +125,7 @@ mod tests {
         let a = Arc::new(a_domain("a", vec![a_tool("search")]));
         let b = Arc::new(a_domain("b", vec![a_tool("find")]));
         let b2 = Arc::new(a_domain("b", vec![a_tool("find"), a_tool("get")]));
-        let held = Builder::new(Version::new("s", 1))
-            .shared(Arc::clone(&a))
-            .shared(b)
-            .build()
-            .unwrap();
+        let held = Builder::new(Version::new("s", 1)).shared(Arc::clone(&a)).shared(b).build().unwrap();
         let anew = Builder::new(Version::new("s", 2)).shared(Arc::clone(&b2)).build().unwrap();
         let applied = Builder::from_held(&held, Version::new("s", 2))
             .shared(b2)

@@ -17,7 +17,10 @@ fn names(spec: &[(&str, &[&str])]) -> Vec<String> {
 
 #[test]
 fn a_name_offered_once_is_published_as_it_is() {
-    assert_eq!(names(&[("apollo", &["search", "enrich"]), ("linear", &["list"])]), ["enrich", "list", "search"]);
+    assert_eq!(
+        names(&[("apollo", &["search", "enrich"]), ("linear", &["list"])]),
+        ["enrich", "list", "search"]
+    );
 }
 
 #[test]
@@ -47,7 +50,10 @@ fn a_literal_name_beats_a_prefixed_form_and_an_alias() {
     let view = View::build(&all, &|_, _| true);
     assert_eq!(view.get("apollo_search").unwrap().domain().domain().as_str(), "squatter");
     let suffixed = view.domain("apollo").unwrap().next().unwrap().name().to_owned();
-    assert!(suffixed.starts_with("apollo_search_") && suffixed.len() == "apollo_search_".len() + 8, "{suffixed}");
+    assert!(
+        suffixed.starts_with("apollo_search_") && suffixed.len() == "apollo_search_".len() + 8,
+        "{suffixed}"
+    );
     assert_eq!(view.get(&suffixed).unwrap().tool().original_name.as_str(), "search");
 }
 
