@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The only way out of Toolplane to an upstream: guarded connections and an MCP client.
+//!
+//! # Responsibilities
+//!
+//! * The *url guard*: which addresses may be registered, and, at connect time, which may be connected to.
+//! * One pooled HTTP client with limits on time and size, system certificates, no redirects and no proxy.
+//! * Which headers an upstream receives: configured ones, those of a hook, those of the caller.
+//! * Listing and calling tools over streamable HTTP, with JSON or event-stream replies, and the sessions that
+//!   upstreams may ask for. Tools and results stay raw JSON, so nothing of them is lost.
+//!
+//! # Not here
+//!
+//! No decision about a caller, no admission of what was listed, no circuit breaker, no retry of a call that may
+//! have run.
+//!
+//! # Layout
+//!
+//! [`guard`] is pure and used by admission too; [`connector`] is the HTTP client that obeys it; [`auth`] computes
+//! headers; [`client`] speaks MCP; [`error`] says what went wrong and whether a repetition can help.
+
+pub mod auth;
+pub mod client;
+pub mod connector;
+pub mod error;
+pub mod guard;
+
+pub use client::Client;
+pub use connector::Connector;
+pub use error::Error;

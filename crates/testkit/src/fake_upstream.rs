@@ -1,0 +1,324 @@
+//! A scripted MCP server over streamable HTTP.
+//!
+//! Speaks the handshake revisions, with or without sessions, in JSON or event streams. Records every request,
+//! misbehaves on demand, and stops when dropped. A tool answers with one text block that holds
+//! `{"tool":…,"arguments":…}` unless a result was scripted for it.
+//!
+//! ```
+//! # async fn example() {
+//! use toolplane_testkit::fake_upstream::{Fault, FakeUpstream};
+//!
+//! let upstream = FakeUpstream::builder().tool("search").stateless().start().await;
+//! upstream.fault("tools/call", Fault::Status(503));
+//! // … call it at upstream.url() …
+//! upstream.wait_for("tools/call", 1).await;
+//! assert_eq!(upstream.count("initialize"), 1);
+//! # }
+//! ```
+
+mod fault;
+mod script;
+mod serve;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::serve::ListenerExt as _;
+use http::HeaderMap;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use self::fault::Fault;
+use self::script::Script;
+
+/// A request that arrived.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The JSON-RPC method, `(response)` for a message without one, or the HTTP method in parentheses.
+    pub method: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// `params` as they were sent, `null` when absent.
+    pub params: String,
+}
+
+/// Describes an upstream before it starts.
+#[derive(Debug, Default)]
+pub struct Builder {
+    script: Script,
+}
+
+/// A running upstream.
+#[derive(Debug)]
+pub struct FakeUpstream {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    serving: JoinSet<()>,
+}
+
+/// What the server and its owner both hold.
+#[derive(Debug)]
+struct Shared {
+    script: std::sync::Mutex<Script>,
+    requests: watch::Sender<Vec<Recorded>>,
+    /// Counts releases; a hanging request waits for the next one.
+    releases: watch::Sender<u64>,
+    connections: AtomicUsize,
+}
+
+// ---- Recorded ----
+
+impl Recorded {
+    /// A header's value as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The parameters as a value.
+    pub fn params(&self) -> Value {
+        serde_json::from_str(&self.params).unwrap()
+    }
+}
+
+fn plain_tool(name: &str) -> String {
+    json!({"name": name, "description": format!("Does {name}."), "inputSchema": {"type": "object"}})
+        .to_string()
+}
+
+// ---- Builder ----
+
+impl Builder {
+    /// Adds a tool with an open object schema.
+    #[must_use]
+    pub fn tool(self, name: &str) -> Self {
+        self.tool_json(&plain_tool(name))
+    }
+
+    /// Adds a tool as raw JSON.
+    #[must_use]
+    pub fn tool_json(mut self, definition: &str) -> Self {
+        self.script.tools.push(definition.to_owned());
+        self
+    }
+
+    /// Issues no session ids.
+    #[must_use]
+    pub fn stateless(mut self) -> Self {
+        self.script.stateful = false;
+        self
+    }
+
+    /// Replies with event streams.
+    #[must_use]
+    pub fn sse(mut self) -> Self {
+        self.script.sse = true;
+        self
+    }
+
+    /// Sends this text in front of every reply; it makes sense for event streams only.
+    #[must_use]
+    pub fn sse_preamble(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.script.preamble);
+        self.sse()
+    }
+
+    /// Lists that many tools per page.
+    #[must_use]
+    pub fn page_size(mut self, size: usize) -> Self {
+        self.script.page_size = size;
+        self
+    }
+
+    /// Answers every listing with the same next cursor.
+    #[must_use]
+    pub fn endless(mut self) -> Self {
+        self.script.endless = true;
+        self
+    }
+
+    /// Answers 401 without this bearer token.
+    #[must_use]
+    pub fn token(mut self, token: &str) -> Self {
+        self.script.token = Some(token.to_owned());
+        self
+    }
+
+    /// Scripts the result of a tool as raw JSON.
+    #[must_use]
+    pub fn result(mut self, tool: &str, result: &str) -> Self {
+        self.script.results.insert(tool.to_owned(), result.to_owned());
+        self
+    }
+
+    /// Listens on a free port of the loopback interface.
+    pub async fn start(self) -> FakeUpstream {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut upstream = FakeUpstream {
+            address: listener.local_addr().unwrap(),
+            shared: Arc::new(Shared {
+                script: std::sync::Mutex::new(self.script),
+                requests: watch::Sender::default(),
+                releases: watch::Sender::default(),
+                connections: AtomicUsize::new(0),
+            }),
+            stop: CancellationToken::new(),
+            serving: JoinSet::new(),
+        };
+        upstream.serve(listener);
+        upstream
+    }
+}
+
+// ---- FakeUpstream ----
+
+impl FakeUpstream {
+    /// Describes an upstream that keeps sessions, answers in JSON and has no tools.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Where it is reached.
+    pub fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Everything that arrived since the start or the last [`FakeUpstream::clear`].
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared.requests.borrow().clone()
+    }
+
+    /// The methods of everything that arrived, in order.
+    pub fn methods(&self) -> Vec<String> {
+        self.shared.requests.borrow().iter().map(|request| request.method.clone()).collect()
+    }
+
+    /// How many requests of a method arrived.
+    pub fn count(&self, method: &str) -> usize {
+        count(&self.shared.requests.borrow(), method)
+    }
+
+    /// Waits until that many requests of a method have arrived.
+    pub async fn wait_for(&self, method: &str, times: usize) {
+        let mut requests = self.shared.requests.subscribe();
+        requests.wait_for(|requests| count(requests, method) >= times).await.unwrap();
+    }
+
+    /// How many connections were ever accepted.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what arrived.
+    pub fn clear(&self) {
+        self.shared.requests.send_modify(Vec::clear);
+    }
+
+    /// Replaces the tools by such as [`Builder::tool`] makes.
+    pub fn rename_tools(&self, names: &[&str]) {
+        self.with_script(|script| script.tools = names.iter().map(|name| plain_tool(name)).collect());
+    }
+
+    /// Replaces the tools, given as raw JSON.
+    pub fn set_tools(&self, tools: &[&str]) {
+        self.with_script(|script| script.tools = tools.iter().map(|tool| (*tool).to_owned()).collect());
+    }
+
+    /// Scripts the result of a tool as raw JSON.
+    pub fn set_result(&self, tool: &str, result: &str) {
+        self.with_script(|script| script.results.insert(tool.to_owned(), result.to_owned()));
+    }
+
+    /// Answers 401 without this bearer token; `None` lets everybody in.
+    pub fn set_token(&self, token: Option<&str>) {
+        self.with_script(|script| script.token = token.map(ToOwned::to_owned));
+    }
+
+    /// Starts or stops issuing and asking for session ids.
+    pub fn set_stateful(&self, stateful: bool) {
+        self.with_script(|script| script.stateful = stateful);
+    }
+
+    /// Misbehaves whenever this method arrives, until told otherwise.
+    pub fn fault(&self, method: &str, fault: Fault) {
+        self.with_script(|script| script.faults.insert(method.to_owned(), (fault, None)));
+    }
+
+    /// Misbehaves the next time this method arrives.
+    pub fn fault_once(&self, method: &str, fault: Fault) {
+        self.with_script(|script| script.faults.insert(method.to_owned(), (fault, Some(1))));
+    }
+
+    /// Behaves again.
+    pub fn clear_faults(&self) {
+        self.with_script(|script| script.faults.clear());
+    }
+
+    /// Lets requests go on that hang because of [`Fault::Hang`].
+    pub fn release(&self) {
+        self.shared.releases.send_modify(|count| *count += 1);
+    }
+
+    /// Forgets all sessions, as a restarted server does.
+    pub fn forget_sessions(&self) {
+        self.with_script(|script| script.sessions.clear());
+    }
+
+    /// How many sessions are open.
+    pub fn open_sessions(&self) -> usize {
+        self.with_script(|script| script.sessions.len())
+    }
+
+    /// Stops listening; connections are refused from then on.
+    pub async fn stop(&mut self) {
+        self.stop.cancel();
+        while self.serving.join_next().await.is_some() {}
+    }
+
+    /// Listens on the same port again.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.stop = CancellationToken::new();
+        self.serve(TcpListener::bind(self.address).await.unwrap());
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        // Without it every event stream waits for a delayed acknowledgement.
+        let shared = Arc::clone(&self.shared);
+        let listener = listener.tap_io(move |stream| {
+            shared.connections.fetch_add(1, Ordering::Relaxed);
+            stream.set_nodelay(true).unwrap();
+        });
+        let app = serve::router(Arc::clone(&self.shared), self.stop.clone());
+        let stopped = self.stop.clone().cancelled_owned();
+        self.serving.spawn(async move {
+            axum::serve(listener, app).with_graceful_shutdown(stopped).await.unwrap();
+        });
+    }
+
+    fn with_script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
+        change(&mut self.shared.script.lock().unwrap())
+    }
+}
+
+impl Drop for FakeUpstream {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn count(requests: &[Recorded], method: &str) -> usize {
+    requests.iter().filter(|request| request.method == method).count()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! Streamable HTTP: one POST per message, a reply as JSON or at some point of an event stream.
+//!
+//! Owns what a message looks like on the wire and how a reply is found. Knows no sessions beyond the headers it
+//! is given; that is [`super::session`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::FutureExt as _;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Method};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use super::message::{self, Incoming, Raw};
+use super::sse::Decoder;
+use crate::connector::{Options, Response};
+use crate::{Connector, Error};
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// How much of a failing reply is read in search of a JSON-RPC error.
+const MAX_REFUSAL_BYTES: usize = 64 << 10;
+
+/// Sends messages and reads replies.
+#[derive(Debug)]
+pub(super) struct Transport {
+    connector: Connector,
+    next_id: AtomicU64,
+    /// Whatever outlives the call that caused it, always for a bounded time.
+    background: TaskTracker,
+}
+
+/// Where messages go, with every header they carry.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    url: Arc<str>,
+    headers: HeaderMap,
+}
+
+/// A successful reply.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) result: Raw,
+    /// The session id that came with it.
+    pub(super) session_id: Option<HeaderValue>,
+}
+
+// ---- Peer ----
+
+impl Peer {
+    pub(super) fn new(url: &str, headers: &HeaderMap) -> Self {
+        let mut headers = headers.clone();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self { url: url.into(), headers }
+    }
+
+    /// Adds what the handshake settled.
+    pub(super) fn settled(mut self, protocol_version: HeaderValue, session_id: Option<HeaderValue>) -> Self {
+        self.headers.insert(PROTOCOL_VERSION, protocol_version);
+        if let Some(mut id) = session_id {
+            id.set_sensitive(true);
+            self.headers.insert(SESSION_ID, id);
+        }
+        self
+    }
+}
+
+// ---- Transport ----
+
+impl Transport {
+    pub(super) fn new(connector: Connector) -> Self {
+        Self { connector, next_id: AtomicU64::new(1), background: TaskTracker::new() }
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        self.connector.options()
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sends a request and waits for its reply.
+    pub(super) async fn request(
+        &self,
+        peer: &Peer,
+        id: u64,
+        method: &str,
+        params: &(impl Serialize + Sync),
+    ) -> Result<Answer, Error> {
+        let body = message::write(Some(id), method, Some(params))?;
+        let mut response = self.post(peer, body).await?;
+        if !is_success(response.status()) {
+            return Err(refusal(response, id).await);
+        }
+        let session_id = response.headers().get(SESSION_ID).cloned();
+        let result = if is_event_stream(&response) {
+            self.read_stream(peer, response, id).await?
+        } else {
+            match message::parse(&response.bytes().await?, id)? {
+                Incoming::Reply(result) => result?,
+                _ => return Err(Error::Protocol("the reply answers another request".to_owned())),
+            }
+        };
+        Ok(Answer { result, session_id })
+    }
+
+    /// Sends a notification.
+    pub(super) async fn notify(
+        &self,
+        peer: &Peer,
+        method: &str,
+        params: Option<&serde_json::Value>,
+    ) -> Result<(), Error> {
+        let response = self.post(peer, message::write(None, method, params)?).await?;
+        accepted(response).await
+    }
+
+    /// Ends the session that `peer` names.
+    pub(super) async fn delete(&self, peer: &Peer) -> Result<(), Error> {
+        let sent = self.connector.send(Method::DELETE, &peer.url, peer.headers.clone(), Vec::new().into());
+        accepted(sent.await?).await
+    }
+
+    /// Runs something behind a call, a bounded time. Nothing runs where no runtime is left.
+    pub(super) fn in_background(&self, work: impl Future + Send + 'static) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let limit = self.options().cleanup_timeout;
+        let bounded = async move {
+            if tokio::time::timeout(limit, work).await.is_err() {
+                tracing::debug!("gave up on cleaning up behind a call");
+            }
+        };
+        self.background.spawn_on(bounded, &runtime);
+    }
+
+    /// Waits for what runs in the background, a bounded time.
+    pub(super) async fn close(&self) {
+        self.background.close();
+        if tokio::time::timeout(self.options().cleanup_timeout, self.background.wait()).await.is_err() {
+            tracing::debug!("some sessions were not closed in time");
+        }
+    }
+
+    async fn post(&self, peer: &Peer, body: Vec<u8>) -> Result<Response, Error> {
+        self.connector.send(Method::POST, &peer.url, peer.headers.clone(), body.into()).await
+    }
+
+    async fn read_stream(&self, peer: &Peer, mut response: Response, id: u64) -> Result<Raw, Error> {
+        let mut decoder = Decoder::default();
+        while let Some(chunk) = response.chunk().await? {
+            decoder.push(&chunk);
+            while let Some(data) = decoder.next_event() {
+                match message::parse(&data, id)? {
+                    Incoming::Reply(result) => {
+                        self.let_end(response);
+                        return result;
+                    }
+                    Incoming::Request { id, method } => self.answer(peer, &id, &method).await,
+                    Incoming::Other => {}
+                }
+            }
+        }
+        Err(Error::Interrupted("the event stream ended before the reply".to_owned()))
+    }
+
+    /// Answers the upstream's own request, so that it does not wait for something nobody offers.
+    async fn answer(&self, peer: &Peer, id: &RawValue, method: &str) {
+        let sent = self.post(peer, message::write_answer(id, method)).await;
+        if let Err(error) = sent {
+            tracing::debug!(%error, "could not answer a request of the upstream");
+        }
+    }
+
+    /// Reads a stream to its end behind the call: a connection dropped in mid-body cannot be used again.
+    fn let_end(&self, mut response: Response) {
+        if matches!(response.chunk().now_or_never(), Some(Ok(None) | Err(_))) {
+            return;
+        }
+        self.in_background(async move { while let Ok(Some(_)) = response.chunk().await {} });
+    }
+}
+
+/// Reads the little that may follow, so that the connection can be used again.
+async fn accepted(mut response: Response) -> Result<(), Error> {
+    let status = response.status();
+    if is_success(status) {
+        response.limit_to(MAX_REFUSAL_BYTES);
+        return response.bytes().await.map(drop);
+    }
+    Err(status_error(status))
+}
+
+async fn refusal(mut response: Response, id: u64) -> Error {
+    let error = status_error(response.status());
+    if matches!(error, Error::Unauthorized(_)) {
+        return error;
+    }
+    response.limit_to(MAX_REFUSAL_BYTES);
+    let body = response.bytes().await.unwrap_or_default();
+    message::parse_refusal(&body, id).unwrap_or(error)
+}
+
+fn status_error(status: u16) -> Error {
+    match status {
+        401 | 403 => Error::Unauthorized(status),
+        _ => Error::Status(status),
+    }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+fn is_event_stream(response: &Response) -> bool {
+    response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+}
