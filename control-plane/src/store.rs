@@ -5,11 +5,14 @@
 //! from a locked head row, so that numbers are ordered however many control planes write. Never decides whether
 //! a change may enter ([`crate::admission`]) and never builds a snapshot ([`crate::snapshots`]).
 
+mod database;
 pub mod error;
 pub mod migrate;
 mod postgres;
+mod queries;
 pub mod record;
 mod rows;
+mod sql;
 mod sqlite;
 #[cfg(test)]
 mod suite;
@@ -23,7 +26,8 @@ use toolplane_seal::Key;
 
 pub use error::Error;
 pub use record::{
-    AuditEntry, AuditRecord, Change, Commit, Head, Listing, NodeRecord, Policy, Registered, Registry, Role, Token,
+    AuditEntry, AuditRecord, Change, Commit, Head, Listing, NodeRecord, Policy, Registered, Registry, Role,
+    Token,
 };
 
 /// Milliseconds since the Unix epoch.
@@ -82,8 +86,5 @@ pub trait Store: fmt::Debug + Send + Sync {
 ///
 /// `sqlite:PATH` (created when missing) or `postgres://…`.
 pub async fn open(url: &str, key: Arc<Key>) -> Result<Arc<dyn Store>, Error> {
-    match migrate::Backend::of(url)? {
-        migrate::Backend::Sqlite => Ok(Arc::new(sqlite::Sqlite::open(url, key).await?)),
-        migrate::Backend::Postgres => Ok(Arc::new(postgres::Postgres::open(url, key).await?)),
-    }
+    Ok(Arc::new(sql::Sql::open(url, key).await?))
 }

@@ -239,6 +239,8 @@ impl Role {
 
     /// Reads the form that [`Role::as_str`] writes.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Node, Self::Viewer, Self::Registrar, Self::Admin].into_iter().find(|role| role.as_str() == text)
+        [Self::Node, Self::Viewer, Self::Registrar, Self::Admin]
+            .into_iter()
+            .find(|role| role.as_str() == text)
     }
 }

@@ -1,0 +1,137 @@
+//! Bearer tokens and roles.
+//!
+//! Owns the check that stands in front of every service: the token is looked up by its hash, its role is held
+//! against the table of methods. A method that the table does not know takes role admin, so that a new one is
+//! closed until somebody opens it.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::header::AUTHORIZATION;
+use tonic::Status;
+use toolplane_registry::Digest;
+
+use crate::clock::Clock;
+use crate::store::{self, Role, Store, Token};
+
+/// Looks tokens up. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    store: Arc<dyn Store>,
+    clock: Clock,
+}
+
+/// Who is calling; services find it in the request's extensions.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Token id, for the audit.
+    pub actor: String,
+    /// What it may do.
+    pub role: Role,
+}
+
+impl Tokens {
+    /// Tokens of that store.
+    pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
+        Self { store, clock }
+    }
+
+    /// The valid token with that secret.
+    pub async fn find(&self, secret: &str) -> Result<Option<Token>, store::Error> {
+        let now = self.clock.now();
+        let token = self.store.find_token(Digest::of(secret.as_bytes())).await?;
+        Ok(token
+            .filter(|token| token.revoked_at.is_none())
+            .filter(|token| token.expires_at.is_none_or(|expires| expires > now)))
+    }
+}
+
+/// Whether a role may call a method, given as its path (`/package.Service/Method`).
+fn allows(role: Role, path: &str) -> bool {
+    let Some((service, method)) = path.trim_start_matches('/').split_once('/') else { return false };
+    let reads = match service {
+        "toolplane.admin.v1.ToolService"
+        | "toolplane.admin.v1.NodeService"
+        | "grpc.reflection.v1.ServerReflection" => true,
+        "toolplane.admin.v1.UpstreamService" => matches!(method, "GetUpstream" | "ListUpstreams"),
+        "toolplane.admin.v1.PolicyService" => method == "GetPolicy",
+        _ => false,
+    };
+    match role {
+        Role::Admin => true,
+        Role::Registrar => reads || service == "toolplane.admin.v1.UpstreamService",
+        Role::Viewer => reads,
+        Role::Node => {
+            matches!(service, "toolplane.sync.v1.SyncService" | "toolplane.sync.v1.RegistrationService")
+        }
+    }
+}
+
+/// Refuses what the bearer token does not allow, before any service sees it.
+pub async fn guard(State(tokens): State<Tokens>, mut request: Request, next: Next) -> Response {
+    let secret = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let Some(secret) = secret else {
+        return refuse(Status::unauthenticated("a bearer token is needed"));
+    };
+    let token = match tokens.find(secret).await {
+        Ok(Some(token)) => token,
+        Ok(None) => {
+            return refuse(Status::unauthenticated("the token is not known, has expired or was revoked"));
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot look up a token");
+            return refuse(Status::unavailable("tokens cannot be looked up: the database does not answer"));
+        }
+    };
+    if !allows(token.role, request.uri().path()) {
+        let role = token.role.as_str();
+        return refuse(Status::permission_denied(format!("role `{role}` does not allow this")));
+    }
+    request.extensions_mut().insert(Identity { actor: token.id, role: token.role });
+    next.run(request).await
+}
+
+fn refuse(status: Status) -> Response {
+    status.into_http::<axum::body::Body>().into_response()
+}
+
+/// Who is calling a service behind [`guard`].
+pub fn identity<T>(request: &tonic::Request<T>) -> Result<Identity, Status> {
+    let identity = request.extensions().get::<Identity>().cloned();
+    identity.ok_or_else(|| Status::internal("the request passed no token check"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_reach_exactly_their_methods() {
+        use Role::{Admin, Node, Registrar, Viewer};
+        let table: [(&str, &[Role]); 12] = [
+            ("/toolplane.sync.v1.SyncService/Subscribe", &[Admin, Node]),
+            ("/toolplane.sync.v1.RegistrationService/RegisterServer", &[Admin, Node]),
+            ("/toolplane.admin.v1.UpstreamService/ListUpstreams", &[Admin, Registrar, Viewer]),
+            ("/toolplane.admin.v1.UpstreamService/CreateUpstream", &[Admin, Registrar]),
+            ("/toolplane.admin.v1.PolicyService/GetPolicy", &[Admin, Registrar, Viewer]),
+            ("/toolplane.admin.v1.PolicyService/SetPolicy", &[Admin]),
+            ("/toolplane.admin.v1.ToolService/ListTools", &[Admin, Registrar, Viewer]),
+            ("/toolplane.admin.v1.NodeService/ListNodes", &[Admin, Registrar, Viewer]),
+            ("/toolplane.admin.v1.TokenService/CreateToken", &[Admin]),
+            ("/toolplane.admin.v1.AuditService/ListAuditRecords", &[Admin]),
+            ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", &[Admin, Registrar, Viewer]),
+            ("/some.other.Service/Method", &[Admin]),
+        ];
+        for (path, may) in table {
+            for role in [Admin, Registrar, Viewer, Node] {
+                assert_eq!(allows(role, path), may.contains(&role), "{role:?} {path}");
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `NodeService`.
+
+use tonic::{Request, Response, Status};
+use toolplane_proto::admin::{self, node_service_server::NodeService};
+
+use super::{convert, page, status};
+use crate::registrar::Registrar;
+use crate::store::NodeRecord;
+use crate::stream::nodes::Nodes;
+
+#[derive(Debug)]
+pub(super) struct Service {
+    nodes: Nodes,
+    registrar: Registrar,
+}
+
+impl Service {
+    pub(super) fn new(nodes: Nodes, registrar: Registrar) -> Self {
+        Self { nodes, registrar }
+    }
+}
+
+fn show(record: NodeRecord) -> admin::Node {
+    let NodeRecord {
+        id,
+        build,
+        labels,
+        version,
+        digest: _,
+        connected_at,
+        disconnected_at,
+        acked_at,
+        persisted,
+        rejections,
+    } = record;
+    admin::Node {
+        node_id: id,
+        build,
+        labels: labels.into_iter().collect(),
+        connected: disconnected_at.is_none(),
+        version: Some((&version).into()),
+        connect_time: Some(convert::time(connected_at)),
+        ack_time: acked_at.map(convert::time),
+        rejections: rejections.iter().map(Into::into).collect(),
+        persisted,
+    }
+}
+
+#[tonic::async_trait]
+impl NodeService for Service {
+    async fn list_nodes(
+        &self,
+        request: Request<admin::ListNodesRequest>,
+    ) -> Result<Response<admin::ListNodesResponse>, Status> {
+        let admin::ListNodesRequest { page_size, page_token } = request.into_inner();
+        let records = self.nodes.list().await.map_err(|error| status::store(&error))?;
+        let (page, next_page_token) =
+            page::cut(records.into_iter(), &page_token, page::size(page_size)?, |record| record.id.clone());
+        Ok(Response::new(admin::ListNodesResponse {
+            nodes: page.into_iter().map(show).collect(),
+            latest: Some(self.registrar.current().version().into()),
+            next_page_token,
+        }))
+    }
+}

@@ -1,0 +1,186 @@
+//! `UpstreamService`.
+
+use std::collections::HashSet;
+
+use tonic::{Request, Response, Status};
+use toolplane_proto::admin::{self, upstream_service_server::UpstreamService};
+use toolplane_registry::{Digest, Domain};
+
+use super::{auth, convert, page, status};
+use crate::environment::Environment;
+use crate::registrar::{Changed, How, Registrar};
+use crate::snapshots::Published;
+use crate::store::Registered;
+
+#[derive(Debug)]
+pub(super) struct Service {
+    registrar: Registrar,
+    environment: Environment,
+}
+
+impl Service {
+    pub(super) fn new(registrar: Registrar, environment: Environment) -> Self {
+        Self { registrar, environment }
+    }
+
+    fn show(&self, held: &Registered, published: &Published) -> admin::Upstream {
+        convert::registered(held, &self.environment.overlay(&held.upstream), published)
+    }
+
+    fn show_changed(&self, changed: &Changed) -> admin::Upstream {
+        self.show(&changed.upstream, &self.registrar.current())
+    }
+
+    fn held(&self, name: &str) -> Result<Registered, Status> {
+        let domain = convert::domain(name)?;
+        let held = self.registrar.current().registry.upstreams.get(&domain).cloned();
+        held.ok_or_else(|| Status::not_found(format!("upstream `{domain}` is not registered")))
+    }
+}
+
+fn etag(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+#[tonic::async_trait]
+impl UpstreamService for Service {
+    async fn create_upstream(
+        &self,
+        request: Request<admin::CreateUpstreamRequest>,
+    ) -> Result<Response<admin::CreateUpstreamResponse>, Status> {
+        let actor = auth::identity(&request)?.actor;
+        let admin::CreateUpstreamRequest { upstream, validate_only, allow_unreachable } =
+            request.into_inner();
+        let message = upstream.ok_or_else(|| status::invalid("upstream", "is missing"))?;
+        let upstream = convert::upstream(&message)?;
+        let how = How { validate_only, allow_unreachable };
+        let changed =
+            self.registrar.create(&actor, upstream, how).await.map_err(|error| status::change(&error))?;
+        Ok(Response::new(admin::CreateUpstreamResponse {
+            upstream: Some(self.show_changed(&changed)),
+            version: Some((&changed.version).into()),
+            tools_added: changed.added,
+        }))
+    }
+
+    async fn get_upstream(
+        &self,
+        request: Request<admin::GetUpstreamRequest>,
+    ) -> Result<Response<admin::Upstream>, Status> {
+        let held = self.held(&request.into_inner().domain)?;
+        Ok(Response::new(self.show(&held, &self.registrar.current())))
+    }
+
+    async fn list_upstreams(
+        &self,
+        request: Request<admin::ListUpstreamsRequest>,
+    ) -> Result<Response<admin::ListUpstreamsResponse>, Status> {
+        let admin::ListUpstreamsRequest { page_size, page_token } = request.into_inner();
+        let published = self.registrar.current();
+        let all = published.registry.upstreams.values();
+        let (held, next_page_token) =
+            page::cut(all, &page_token, page::size(page_size)?, |held| held.upstream.domain.to_string());
+        let upstreams = held.into_iter().map(|held| self.show(held, &published)).collect();
+        Ok(Response::new(admin::ListUpstreamsResponse { upstreams, next_page_token }))
+    }
+
+    async fn update_upstream(
+        &self,
+        request: Request<admin::UpdateUpstreamRequest>,
+    ) -> Result<Response<admin::UpdateUpstreamResponse>, Status> {
+        let actor = auth::identity(&request)?.actor;
+        let admin::UpdateUpstreamRequest { upstream, update_mask, validate_only, allow_unreachable } =
+            request.into_inner();
+        let message = upstream.ok_or_else(|| status::invalid("upstream", "is missing"))?;
+        let mut upstream = self.held(&message.domain)?.upstream;
+        let paths = update_mask.map(|mask| mask.paths).unwrap_or_default();
+        if paths.is_empty() {
+            return Err(status::invalid("update_mask", "must name the fields to change"));
+        }
+        for path in &paths {
+            convert::put(&mut upstream, &message, path)?;
+        }
+        // Credentials were given for the address they were given with.
+        let named: HashSet<&str> = paths.iter().map(String::as_str).collect();
+        if named.contains("url") && !named.contains("headers") && !upstream.headers.is_empty() {
+            return Err(status::invalid(
+                "headers",
+                "must be given again (or emptied) together with a new url",
+            ));
+        }
+        let how = How { validate_only, allow_unreachable };
+        let changed = self
+            .registrar
+            .update(&actor, upstream, etag(message.etag), how)
+            .await
+            .map_err(|error| status::change(&error))?;
+        Ok(Response::new(admin::UpdateUpstreamResponse {
+            upstream: Some(self.show_changed(&changed)),
+            version: Some((&changed.version).into()),
+        }))
+    }
+
+    async fn delete_upstream(
+        &self,
+        request: Request<admin::DeleteUpstreamRequest>,
+    ) -> Result<Response<admin::DeleteUpstreamResponse>, Status> {
+        let actor = auth::identity(&request)?.actor;
+        let admin::DeleteUpstreamRequest { domain, etag: expected } = request.into_inner();
+        let domain = convert::domain(&domain)?;
+        let changed = self
+            .registrar
+            .delete(&actor, &domain, etag(expected))
+            .await
+            .map_err(|error| status::change(&error))?;
+        Ok(Response::new(admin::DeleteUpstreamResponse {
+            version: Some((&changed.version).into()),
+            tools_removed: changed.removed,
+        }))
+    }
+
+    async fn refresh_upstreams(
+        &self,
+        request: Request<admin::RefreshUpstreamsRequest>,
+    ) -> Result<Response<admin::RefreshUpstreamsResponse>, Status> {
+        let actor = auth::identity(&request)?.actor;
+        let domains = request
+            .into_inner()
+            .domains
+            .iter()
+            .map(|name| convert::domain(name))
+            .collect::<Result<Vec<Domain>, Status>>()?;
+        let result =
+            self.registrar.refresh(&actor, &domains).await.map_err(|error| status::change(&error))?;
+        let refreshed = result
+            .outcome
+            .iter()
+            .map(|(domain, error)| {
+                let (added, removed, count) = result.diff(domain);
+                admin::RefreshedDomain {
+                    domain: domain.to_string(),
+                    added,
+                    removed,
+                    tool_count: u32::try_from(count).unwrap_or(u32::MAX),
+                    error: error.clone().unwrap_or_default(),
+                }
+            })
+            .collect();
+        let version = Some(result.after.version().into());
+        Ok(Response::new(admin::RefreshUpstreamsResponse { refreshed, version }))
+    }
+
+    async fn accept_schema(
+        &self,
+        request: Request<admin::AcceptSchemaRequest>,
+    ) -> Result<Response<admin::AcceptSchemaResponse>, Status> {
+        let actor = auth::identity(&request)?.actor;
+        let admin::AcceptSchemaRequest { domain, digest } = request.into_inner();
+        let domain = convert::domain(&domain)?;
+        let digest = Digest::from_hex(&digest)
+            .ok_or_else(|| status::invalid("digest", "must be 64 hexadecimal digits"))?;
+        let accepted =
+            self.registrar.accept(&actor, &domain, digest).await.map_err(|error| status::change(&error))?;
+        let version = Some((&accepted.changed.version).into());
+        Ok(Response::new(admin::AcceptSchemaResponse { version }))
+    }
+}

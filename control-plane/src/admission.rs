@@ -1,0 +1,85 @@
+//! May this upstream enter? Pure checks that collect every reason to say no.
+//!
+//! Owns the rules for an upstream's configuration. Never connects, never stores; whether the upstream answers
+//! is the business of [`crate::refresh`], which of its tools are admitted that of `toolplane_registry::ingest`.
+
+use toolplane_registry::policy::Globs;
+use toolplane_registry::upstream::{Header, Upstream};
+use toolplane_registry::{Rejection, Rule};
+use toolplane_upstream::{auth, guard};
+
+/// Longest description, in characters.
+pub const MAX_DESCRIPTION_CHARS: usize = 4096;
+/// Most headers one upstream may have.
+pub const MAX_HEADERS: usize = 64;
+/// Most globs in one list.
+pub const MAX_GLOBS: usize = 1024;
+/// Checks an upstream's configuration; all mistakes at once.
+pub fn check(upstream: &Upstream, guard: &guard::Policy) -> Result<(), Vec<Rejection>> {
+    let subject = format!("upstream `{}`", upstream.domain);
+    let mut rejections = Vec::new();
+    for url in std::iter::once(&upstream.url).chain(upstream.discovery_url.as_ref()) {
+        rejections.extend(guard::check_url(url, guard).err());
+    }
+    if upstream.description.chars().count() > MAX_DESCRIPTION_CHARS {
+        let reason = format!("the description is longer than {MAX_DESCRIPTION_CHARS} characters");
+        rejections.push(Rejection::new(&subject, Rule::Limit, reason));
+    }
+    if upstream.headers.len() > MAX_HEADERS {
+        let reason = format!("more than {MAX_HEADERS} headers are configured");
+        rejections.push(Rejection::new(&subject, Rule::Limit, reason));
+    }
+    rejections.extend(upstream.headers.iter().filter_map(|header| check_header(&subject, header).err()));
+    let filter = &upstream.filter;
+    let lists = [upstream.forward_headers.as_ref(), filter.allowed.as_ref(), Some(&filter.denied)];
+    for globs in lists.into_iter().flatten() {
+        if globs.len() > MAX_GLOBS {
+            let reason = format!("a list has more than {MAX_GLOBS} globs");
+            rejections.push(Rejection::new(&subject, Rule::Limit, reason));
+        } else {
+            rejections.extend(Globs::compile(globs).err());
+        }
+    }
+    if rejections.is_empty() { Ok(()) } else { Err(rejections) }
+}
+
+/// Checks one configured header; the rejection is filed under the subject.
+pub fn check_header(subject: &str, header: &Header) -> Result<(), Rejection> {
+    auth::check_header(&header.name, header.value.expose())
+        .map_err(|found| Rejection::new(subject, found.rule, format!("{}: {}", found.subject, found.reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use toolplane_registry::{Domain, Secret};
+
+    use super::*;
+
+    fn header(name: &str, value: &str) -> Header {
+        Header { name: name.into(), value: Secret::new(value.into()) }
+    }
+
+    #[test]
+    fn every_mistake_is_reported_and_no_value_shows() {
+        let upstream = Upstream {
+            discovery_url: Some("ftp://x/".into()),
+            headers: vec![header("Host", "h"), header("x-ok", "line\r\nbreak s3cr3t"), header(" ", "v")],
+            description: "d".repeat(MAX_DESCRIPTION_CHARS + 1),
+            ..Upstream::new(Domain::parse("a").unwrap(), "http://169.254.169.254/")
+        };
+        let rejections = check(&upstream, &guard::Policy::default()).unwrap_err();
+        let rules: Vec<_> = rejections.iter().map(|r| r.rule).collect();
+        assert_eq!(rules.iter().filter(|rule| **rule == Rule::Header).count(), 3, "{rejections:?}");
+        assert!(rules.contains(&Rule::Limit) && rules.contains(&Rule::UrlGuard), "{rejections:?}");
+        assert!(!format!("{rejections:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn credentials_for_the_upstream_are_welcome() {
+        let upstream = Upstream {
+            headers: vec![header("authorization", "Bearer x"), header("x-api-key", "k")],
+            ..Upstream::new(Domain::parse("a").unwrap(), "http://127.0.0.1:9/mcp")
+        };
+        assert_eq!(check(&upstream, &guard::Policy::default()), Ok(()));
+    }
+}

@@ -1,0 +1,111 @@
+//! Asking upstreams for their tools.
+//!
+//! Owns the listing of one upstream ([`Lister`]) and of many ([`Rounds`]): concurrently, each with a deadline,
+//! each stored as soon as it answers, so that a slow upstream delays nobody. Never decides what of a listing is
+//! served; that is pure and happens when a snapshot is built.
+
+mod rounds;
+
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use toolplane_registry::upstream::{Header, Upstream};
+use toolplane_registry::{RawJson, Secret};
+use toolplane_upstream::client::Target;
+use toolplane_upstream::{Client, auth};
+
+pub use rounds::{Outcome, Parts, Rounds, spawn_interval};
+
+use crate::store::{Listing, Millis};
+
+/// Lists one upstream's tools.
+#[derive(Debug, Clone)]
+pub struct Lister {
+    client: Client,
+    deadline: Duration,
+    auth_token: Option<Secret>,
+}
+
+impl Lister {
+    /// A lister; `auth_token` serves upstreams that have no credentials of their own.
+    pub fn new(client: Client, deadline: Duration, auth_token: Option<Secret>) -> Self {
+        Self { client, deadline, auth_token }
+    }
+
+    /// Asks for the tools, with the discovery credentials and never with a caller's.
+    pub async fn list(&self, upstream: &Upstream) -> Result<Vec<RawJson>, toolplane_upstream::Error> {
+        let target = self.target(upstream);
+        Ok(self.client.list_tools(&target, self.deadline).await?.tools)
+    }
+
+    fn target(&self, upstream: &Upstream) -> Target {
+        let mut headers = upstream.headers.clone();
+        let has_own = headers.iter().any(|header| header.name == AUTHORIZATION.as_str());
+        if let (false, Some(token)) = (has_own, &self.auth_token) {
+            let value = Secret::new(format!("Bearer {}", token.expose()));
+            headers.push(Header { name: AUTHORIZATION.to_string(), value });
+        }
+        Target {
+            url: upstream.listing_url().to_owned(),
+            headers: auth::outgoing_headers(&headers, None, &http::HeaderMap::new(), &[]),
+            session_mode: upstream.session_mode,
+            config_id: String::new(),
+            domain: Some(upstream.domain.clone()),
+        }
+    }
+}
+
+/// A listing that succeeded now.
+pub fn succeeded(upstream: &Upstream, before: Option<&Listing>, tools: Vec<RawJson>, at: Millis) -> Listing {
+    use toolplane_registry::upstream::SchemaPolicy;
+    let approved = match upstream.schema_policy {
+        SchemaPolicy::Accept => None,
+        // What a pinned upstream listed first is what its operator saw when registering it.
+        SchemaPolicy::Pin => before
+            .filter(|before| before.success_at.is_some())
+            .and_then(|before| before.approved.clone().or_else(|| Some(before.tools.clone())))
+            .or_else(|| Some(tools.clone())),
+    };
+    Listing { attempt_at: at, success_at: Some(at), error: String::new(), tools, approved }
+}
+
+/// A listing that failed now and keeps what was known.
+pub fn failed(before: Option<&Listing>, error: String, at: Millis) -> Listing {
+    match before {
+        Some(before) => Listing { attempt_at: at, error, ..before.clone() },
+        None => Listing { attempt_at: at, success_at: None, error, tools: Vec::new(), approved: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toolplane_registry::Domain;
+    use toolplane_registry::upstream::SchemaPolicy;
+
+    use super::*;
+
+    fn raw(name: &str) -> RawJson {
+        RawJson::from(&serde_json::json!({"name": name, "inputSchema": {}}))
+    }
+
+    #[test]
+    fn a_pin_approves_the_first_listing_and_keeps_it() {
+        let pinned = Upstream {
+            schema_policy: SchemaPolicy::Pin,
+            ..Upstream::new(Domain::parse("a").unwrap(), "http://a/mcp")
+        };
+        let never = failed(None, "away".into(), 1);
+        let first = succeeded(&pinned, Some(&never), vec![raw("x")], 2);
+        assert_eq!(first.approved, Some(vec![raw("x")]));
+        let second = succeeded(&pinned, Some(&first), vec![raw("y")], 3);
+        assert_eq!((second.tools, second.approved), (vec![raw("y")], Some(vec![raw("x")])));
+    }
+
+    #[test]
+    fn a_failure_keeps_the_tools_known() {
+        let upstream = Upstream::new(Domain::parse("a").unwrap(), "http://a/mcp");
+        let before = succeeded(&upstream, None, vec![raw("x")], 1);
+        let after = failed(Some(&before), "away".into(), 2);
+        assert_eq!((after.tools, after.success_at, after.error.as_str()), (vec![raw("x")], Some(1), "away"));
+    }
+}

@@ -1,0 +1,134 @@
+//! The pure step from a stored registry to a published state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use toolplane_registry::ingest;
+use toolplane_registry::policy::Effective;
+use toolplane_registry::snapshot::{Builder, DomainSnapshot, Endpoint, Settings};
+use toolplane_registry::upstream::Upstream;
+use toolplane_registry::{Domain, RawJson, Rejection, Rule, Snapshot, Tool, Version};
+
+use super::pin;
+use crate::environment::Environment;
+use crate::options::Ingest;
+use crate::store::{Head, Listing, Registered, Registry};
+
+/// What turns a stored registry into a published one, besides the registry itself.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// What the environment lays over it.
+    pub environment: Environment,
+    /// Rules for listed tools.
+    pub ingest: Ingest,
+    /// Whether nodes offer the REST registration endpoints.
+    pub registration_enabled: bool,
+}
+
+/// A registry and the snapshot made of it.
+#[derive(Debug)]
+pub struct Published {
+    /// As stored.
+    pub registry: Registry,
+    /// As sent to nodes.
+    pub snapshot: Arc<Snapshot>,
+    /// Per domain, what became of its listing.
+    pub admitted: BTreeMap<Domain, Arc<Admitted>>,
+}
+
+/// What became of one domain's listing.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What admission was given: kept so that an unchanged listing is not admitted again.
+    served: Vec<RawJson>,
+    /// Tools that passed, before the access policy.
+    pub tools: Vec<Arc<Tool>>,
+    /// Why the others did not.
+    pub rejections: Vec<Rejection>,
+}
+
+impl Published {
+    /// The version as nodes know it.
+    pub fn version(&self) -> &Version {
+        self.snapshot.version()
+    }
+
+    /// Published names of a domain's tools, sorted, as an operator sees them.
+    pub fn names_of(&self, domain: &Domain) -> Vec<String> {
+        let entries = self.snapshot.all().domain(domain.as_str());
+        entries.into_iter().flatten().map(|entry| entry.name().to_owned()).collect()
+    }
+}
+
+/// Builds the state of a registry. `previous` spares admitting listings that have not changed.
+///
+/// # Errors
+///
+/// Rejections, all together, where the result would contradict itself; nothing is published then.
+pub fn build(
+    registry: Registry,
+    rules: &Rules,
+    previous: Option<&Published>,
+) -> Result<Published, Vec<Rejection>> {
+    let effective: Vec<Upstream> =
+        registry.upstreams.values().map(|held| rules.environment.overlay(&held.upstream)).collect();
+    let explicit =
+        rules.environment.policy.as_ref().or(registry.policy.as_ref().map(|policy| &policy.access));
+    let policy = Effective::resolve(explicit, &effective)?;
+    let Head { store_id, number } = &registry.head;
+    let mut builder = Builder::new(Version::new(store_id.clone(), *number))
+        .settings(Settings { registration_enabled: rules.registration_enabled });
+    let mut admitted = BTreeMap::new();
+    for (held, upstream) in registry.upstreams.values().zip(effective) {
+        let domain = upstream.domain.clone();
+        let before = previous.and_then(|previous| previous.admitted.get(&domain));
+        let outcome = admit(held, &rules.ingest, before);
+        let tools: Vec<Arc<Tool>> = outcome
+            .tools
+            .iter()
+            .filter(|tool| policy.admits(&domain, &tool.original_name))
+            .map(Arc::clone)
+            .collect();
+        builder = builder.domain(freeze(upstream, held, tools));
+        admitted.insert(domain, outcome);
+    }
+    let snapshot = Arc::new(builder.build()?);
+    Ok(Published { registry, snapshot, admitted })
+}
+
+fn freeze(upstream: Upstream, held: &Registered, tools: Vec<Arc<Tool>>) -> DomainSnapshot {
+    let Upstream { domain, url, description, headers, forward_headers, session_mode, .. } = upstream;
+    let config_id = held.config_id.clone();
+    let endpoint = Endpoint { url, headers, forward_headers, session_mode, config_id };
+    DomainSnapshot::new(domain, description, endpoint, tools).with_pending(held.listing.is_none())
+}
+
+fn admit(held: &Registered, ingest: &Ingest, before: Option<&Arc<Admitted>>) -> Arc<Admitted> {
+    let upstream = &held.upstream;
+    let (served, held_back) = match &held.listing {
+        None => (Vec::new(), Vec::new()),
+        Some(listing) => pin::served(&upstream.domain, upstream.schema_policy, listing),
+    };
+    if let Some(before) = before.filter(|before| before.served == served && held_back.is_empty()) {
+        return Arc::clone(before);
+    }
+    let rules = ingest::Rules {
+        schema: ingest.schema,
+        trusted_domain: ingest.trusted_domains.iter().any(|trusted| trusted == upstream.domain.as_str()),
+    };
+    let ingest::Ingested { tools, mut rejections, .. } = ingest::admit(&upstream.domain, &served, &rules);
+    rejections.extend(held_back);
+    Arc::new(Admitted { served, tools, rejections })
+}
+
+impl Admitted {
+    /// Rejections of tools, apart from those held back by a pin.
+    pub fn refused(&self) -> impl Iterator<Item = &Rejection> {
+        self.rejections.iter().filter(|rejection| rejection.rule != Rule::Pinned)
+    }
+}
+
+/// Whether a listing differs in anything a node would see.
+pub(crate) fn differs(before: Option<&Listing>, after: &Listing) -> bool {
+    before.is_none_or(|before| before.tools != after.tools || before.approved != after.approved)
+}

@@ -1,0 +1,194 @@
+//! The store over SQL, the same for both backends.
+//!
+//! Owns which statements make up a step and which of them share a transaction. Changes of the registry are in
+//! `sql/changes.rs`. The store's identity and a sealed value are written by whoever opens the database first;
+//! everybody after has to bring the key that opens it.
+
+mod changes;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use toolplane_registry::{Digest, Domain};
+use toolplane_seal::Key;
+
+use crate::ids::new_id;
+
+use super::database::{Database, Transaction, Value};
+use super::rows::{self, AuditRow, HeadRow, NodeRow, PolicyRow, TokenRow};
+use super::{
+    AuditEntry, AuditRecord, Commit, Error, Head, Millis, NodeRecord, Policy, Registry, Store, Token, queries,
+};
+
+/// What the key check is sealed for.
+const KEY_CHECK_CONTEXT: &[u8] = b"head/key_check";
+
+/// A store in a SQL database.
+pub(super) struct Sql {
+    database: Database,
+    key: Arc<Key>,
+}
+
+impl Sql {
+    /// Opens the database, brings its schema up to date and checks the key.
+    pub(super) async fn open(url: &str, key: Arc<Key>) -> Result<Self, Error> {
+        let store = Self { database: Database::open(url).await?, key };
+        store.claim().await?;
+        Ok(store)
+    }
+
+    async fn claim(&self) -> Result<(), Error> {
+        let store_id = new_id();
+        let check = self.key.seal(store_id.as_bytes(), KEY_CHECK_CONTEXT);
+        self.database.execute(queries::CREATE_HEAD, &[store_id.into(), check.into()]).await?;
+        for (check,) in self.database.fetch::<(Vec<u8>,)>(queries::KEY_CHECK, &[]).await? {
+            self.key.open(&check, KEY_CHECK_CONTEXT).map_err(Error::Sealed)?;
+        }
+        Ok(())
+    }
+
+    async fn find_one_token(&self, sql: &'static str, value: Value) -> Result<Option<Token>, Error> {
+        self.database.fetch::<TokenRow>(sql, &[value]).await?.pop().map(Token::try_from).transpose()
+    }
+}
+
+/// Ways around the store, for tests that break a database or look into it.
+#[cfg(test)]
+impl Sql {
+    pub(super) async fn raw(&self, sql: &'static str) -> Result<u64, Error> {
+        self.database.execute(sql, &[]).await
+    }
+
+    pub(super) async fn texts(&self, sql: &'static str) -> Result<Vec<String>, Error> {
+        let rows = self.database.fetch::<(String,)>(sql, &[]).await?;
+        Ok(rows.into_iter().map(|(text,)| text).collect())
+    }
+}
+
+#[async_trait]
+impl Store for Sql {
+    async fn head(&self) -> Result<Head, Error> {
+        one_head(self.database.fetch(queries::HEAD, &[]).await?)
+    }
+
+    async fn load(&self) -> Result<Registry, Error> {
+        let mut transaction = self.database.read().await?;
+        let head = one_head(transaction.fetch(queries::HEAD, &[]).await?)?;
+        let policy = transaction.fetch::<PolicyRow>(queries::POLICY, &[]).await?.pop();
+        let upstreams = transaction.fetch(queries::UPSTREAMS, &[]).await?;
+        let listings = transaction.fetch(queries::LISTINGS, &[]).await?;
+        let tools = transaction.fetch(queries::TOOLS, &[]).await?;
+        transaction.commit().await?;
+        Ok(Registry {
+            head,
+            upstreams: rows::assemble(upstreams, listings, tools, &self.key)?,
+            policy: policy.map(Policy::try_from).transpose()?,
+        })
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<Head, Error> {
+        let mut transaction = self.database.write().await?;
+        let head = changes::apply(&mut transaction, &self.key, commit).await?;
+        transaction.commit().await?;
+        Ok(head)
+    }
+
+    async fn record_attempt(
+        &self,
+        domain: &Domain,
+        config_id: &str,
+        at: Millis,
+        error: &str,
+    ) -> Result<(), Error> {
+        let mut transaction = self.database.write().await?;
+        let held = changes::lock_config_id(&mut transaction, domain).await?;
+        if held.as_deref() == Some(config_id) {
+            let success_at = error.is_empty().then_some(at);
+            let values = [domain.as_str().into(), at.into(), success_at.into(), error.into()];
+            transaction.execute(queries::RECORD_ATTEMPT, &values).await?;
+        }
+        transaction.commit().await
+    }
+
+    async fn insert_token(&self, token: &Token, hash: Digest, audit: &AuditEntry) -> Result<(), Error> {
+        let Token { id, description, role, created_at, expires_at, revoked_at } = token;
+        let values = [
+            id.as_str().into(),
+            hash.as_bytes().to_vec().into(),
+            description.as_str().into(),
+            role.as_str().into(),
+            (*created_at).into(),
+            (*expires_at).into(),
+            (*revoked_at).into(),
+        ];
+        let mut transaction = self.database.write().await?;
+        if transaction.execute(queries::INSERT_TOKEN, &values).await? == 0 {
+            return Err(Error::AlreadyExists(format!("token `{id}`")));
+        }
+        insert_audit(&mut transaction, audit, 0).await?;
+        transaction.commit().await
+    }
+
+    async fn find_token(&self, hash: Digest) -> Result<Option<Token>, Error> {
+        self.find_one_token(queries::TOKEN_BY_HASH, hash.as_bytes().to_vec().into()).await
+    }
+
+    async fn list_tokens(&self, after: Option<&str>, limit: u32) -> Result<Vec<Token>, Error> {
+        // Every id sorts after the empty text.
+        let values = [after.unwrap_or("").into(), i64::from(limit).into()];
+        rows::convert_all(self.database.fetch::<TokenRow>(queries::TOKENS_AFTER, &values).await?)
+    }
+
+    async fn revoke_token(&self, id: &str, at: Millis, audit: &AuditEntry) -> Result<Option<Token>, Error> {
+        let mut transaction = self.database.write().await?;
+        if transaction.execute(queries::REVOKE_TOKEN, &[id.into(), at.into()]).await? > 0 {
+            insert_audit(&mut transaction, audit, 0).await?;
+        }
+        transaction.commit().await?;
+        self.find_one_token(queries::TOKEN_BY_ID, id.into()).await
+    }
+
+    async fn list_audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRecord>, Error> {
+        let values = [before.unwrap_or(i64::MAX).into(), i64::from(limit).into()];
+        rows::convert_all(self.database.fetch::<AuditRow>(queries::AUDIT_BEFORE, &values).await?)
+    }
+
+    async fn put_node(&self, node: &NodeRecord) -> Result<(), Error> {
+        self.database.execute(queries::PUT_NODE, &rows::node_values(node)).await?;
+        Ok(())
+    }
+
+    async fn list_nodes(&self) -> Result<Vec<NodeRecord>, Error> {
+        rows::convert_all(self.database.fetch::<NodeRow>(queries::NODES, &[]).await?)
+    }
+}
+
+impl fmt::Debug for Sql {
+    /// Shows the backend alone: the pools know credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.database {
+            Database::Sqlite(_) => "Sql(sqlite)",
+            Database::Postgres(_) => "Sql(postgres)",
+        })
+    }
+}
+
+fn one_head(mut rows: Vec<HeadRow>) -> Result<Head, Error> {
+    rows.pop().ok_or_else(|| Error::NotFound("the store's head row".to_owned()))?.try_into()
+}
+
+/// Writes an audit record; `version` is 0 where the change makes none.
+async fn insert_audit(transaction: &mut Transaction, entry: &AuditEntry, version: i64) -> Result<(), Error> {
+    let AuditEntry { actor, action, subject, detail, at } = entry;
+    let values = [
+        (*at).into(),
+        actor.as_str().into(),
+        (*action).into(),
+        subject.as_str().into(),
+        detail.as_str().into(),
+        version.into(),
+    ];
+    transaction.execute(queries::INSERT_AUDIT, &values).await?;
+    Ok(())
+}

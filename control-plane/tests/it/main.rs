@@ -1,0 +1,15 @@
+//! The control plane through its public face: real gRPC on a real port, a real store, scripted upstreams.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod admin;
+mod harness;
+mod refresh;
+mod registration;
+mod restart;
+mod stream;

@@ -1,0 +1,162 @@
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use toolplane_control_plane::environment::Environment;
+use toolplane_proto::sync;
+use toolplane_registry::upstream::SchemaPolicy;
+use toolplane_testkit::fake_upstream::FakeUpstream;
+
+use crate::harness::{Plane, SHARED_TOKEN};
+
+fn bearer() -> String {
+    format!("Bearer {SHARED_TOKEN}")
+}
+
+fn request(domain: &str, url: &str) -> sync::RegisterServerRequest {
+    sync::RegisterServerRequest {
+        credential: bearer(),
+        domain: domain.into(),
+        url: url.into(),
+        ..Default::default()
+    }
+}
+
+async fn register(plane: &Plane, domain: &str, url: &str) -> Result<sync::RegisterServerResponse, Status> {
+    Ok(plane.registration().register_server(request(domain, url)).await?.into_inner())
+}
+
+fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_registration_answers_with_what_it_added_and_removal_with_what_went() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("b").tool("a").start().await;
+    let first = register(&plane, "apollo", &upstream.url()).await.unwrap();
+    assert_eq!((first.tools_discovered, first.tools_added), (2, vec!["a".to_owned(), "b".to_owned()]));
+    let again = register(&plane, "apollo", &upstream.url()).await.unwrap();
+    assert_eq!((again.tools_discovered, again.tools_added.len()), (2, 0));
+    let removal = sync::DeregisterServerRequest { credential: bearer(), domain: "apollo".into() };
+    let removed = plane.registration().deregister_server(removal.clone()).await.unwrap().into_inner();
+    assert_eq!(removed.tools_removed, ["a", "b"]);
+    let gone = plane.registration().deregister_server(removal).await.unwrap_err();
+    assert_eq!(reason(&gone), "not_found");
+}
+
+#[tokio::test]
+async fn credentials_are_verified_by_the_control_plane() {
+    let plane = Plane::start().await;
+    for credential in ["", "Bearer wrong", SHARED_TOKEN, &format!("bearer {SHARED_TOKEN}")] {
+        let check = sync::CheckCredentialRequest { credential: credential.to_owned() };
+        let refused = plane.registration().check_credential(check).await.unwrap_err();
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unauthenticated, "unauthorized"));
+    }
+    let check = sync::CheckCredentialRequest { credential: bearer() };
+    plane.registration().check_credential(check).await.unwrap();
+    let api = plane.token(toolplane_proto::admin::Role::Registrar).await;
+    let check = sync::CheckCredentialRequest { credential: format!("Bearer {api}") };
+    plane.registration().check_credential(check).await.unwrap();
+}
+
+#[tokio::test]
+async fn failures_carry_the_code_of_the_rest_answer_and_change_nothing() {
+    let plane = Plane::start().await;
+    let protected = FakeUpstream::builder().tool("x").token("t").start().await;
+    let mut header = request("x", "http://127.0.0.1:9/mcp");
+    header.headers.insert("Host".into(), "evil".into());
+    for (request, code) in [
+        (request("x", "http://169.254.169.254/"), "ssrf_rejected"),
+        (request("x", "ftp://127.0.0.1/"), "ssrf_rejected"),
+        (request(" ", "http://127.0.0.1:9/"), "bad_request"),
+        (header, "header_injection_rejected"),
+        (request("x", &protected.url()), "upstream_auth_failed"),
+        (request("x", "http://user:pw@127.0.0.1:9/mcp?key=s3cr3t"), "upstream_not_ready"),
+    ] {
+        let refused = plane.registration().register_server(request).await.unwrap_err();
+        assert_eq!(reason(&refused), code, "{refused}");
+        assert!(!refused.message().contains("s3cr3t") && !refused.message().contains("pw@"), "{refused}");
+    }
+    let list = sync::ListServersRequest { credential: bearer() };
+    assert!(plane.registration().list_servers(list).await.unwrap().into_inner().servers.is_empty());
+}
+
+#[tokio::test]
+async fn a_failed_registration_keeps_what_was_there() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    register(&plane, "apollo", &upstream.url()).await.unwrap();
+    let refused = register(&plane, "apollo", "http://127.0.0.1:9/mcp").await.unwrap_err();
+    let retry = refused.get_details_retry_info().and_then(|info| info.retry_delay).unwrap();
+    assert_eq!((reason(&refused).as_str(), retry.as_secs()), ("upstream_not_ready", 5));
+    assert_eq!(plane.get("apollo").await.unwrap().url, upstream.url());
+}
+
+#[tokio::test]
+async fn registered_headers_are_used_and_do_not_follow_to_another_address() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    let mut with_header = request("apollo", &upstream.url());
+    with_header.headers.insert("X-Key".into(), "k".into());
+    plane.registration().register_server(with_header).await.unwrap();
+    assert_eq!(upstream.requests()[0].header("x-key"), Some("k"));
+    let elsewhere = FakeUpstream::builder().tool("a").start().await;
+    register(&plane, "apollo", &elsewhere.url()).await.unwrap();
+    assert!(elsewhere.requests().iter().all(|request| request.header("x-key").is_none()));
+}
+
+#[tokio::test]
+async fn a_pinned_upstream_keeps_its_approved_tools_until_the_digest_is_accepted() {
+    let plane = Plane::start_with(|options| options.ingest.default_schema_policy = SchemaPolicy::Pin).await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    register(&plane, "apollo", &upstream.url()).await.unwrap();
+    upstream.rename_tools(&["a", "b"]);
+    let refreshed = plane.registration().refresh_registry(sync::RefreshRegistryRequest {}).await.unwrap();
+    assert_eq!(refreshed.into_inner().errors, []);
+    let listing = plane.get("apollo").await.unwrap().listing.unwrap();
+    assert_eq!((listing.tools_listed, listing.tools_admitted), (2, 1));
+    let refused = register(&plane, "apollo", &upstream.url()).await.unwrap_err();
+    assert_eq!(reason(&refused), "schema_refused");
+
+    let accept = |digest: &str| sync::RefreshServerRequest {
+        credential: bearer(),
+        domain: "apollo".into(),
+        expected_digest: Some(digest.into()),
+    };
+    let mismatch = plane.registration().refresh_server(accept(&"0".repeat(64))).await.unwrap_err();
+    let info = mismatch.get_details_error_info().unwrap();
+    assert_eq!((info.reason.as_str(), info.metadata["expected"].as_str()), ("conflict", "00000000..."));
+    let accepted = plane.registration().refresh_server(accept(&listing.digest)).await.unwrap().into_inner();
+    assert_eq!(
+        (accepted.added, accepted.tool_count, accepted.digest_changed),
+        (vec!["b".to_owned()], 2, true)
+    );
+}
+
+#[tokio::test]
+async fn descriptions_of_the_environment_win() {
+    let environment = Environment {
+        descriptions: [("apollo".to_owned(), "from the environment".to_owned())].into(),
+        ..Environment::default()
+    };
+    let plane = Plane::start_with(|options| options.environment = environment.clone()).await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    let mut with_words = request("apollo", &upstream.url());
+    with_words.description = Some("mine".into());
+    plane.registration().register_server(with_words).await.unwrap();
+    let list = sync::ListServersRequest { credential: bearer() };
+    let servers = plane.registration().list_servers(list).await.unwrap().into_inner().servers;
+    assert_eq!(servers[0].description, "from the environment");
+}
+
+#[tokio::test]
+async fn racing_registrations_of_one_domain_all_end_in_one_upstream() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    let url = upstream.url();
+    let results = futures::future::join_all((0..4).map(|_| register(&plane, "apollo", &url))).await;
+    assert!(results.iter().any(Result::is_ok), "{results:?}");
+    for refused in results.iter().filter_map(|result| result.as_ref().err()) {
+        assert_eq!(reason(refused), "conflict");
+    }
+    assert_eq!(plane.get("apollo").await.unwrap().url, url);
+}

@@ -1,0 +1,57 @@
+use toolplane_control_plane::environment::Environment;
+use toolplane_proto::admin;
+use toolplane_registry::Domain;
+use toolplane_registry::upstream::Upstream;
+use toolplane_testkit::fake_upstream::FakeUpstream;
+
+use crate::harness::Plane;
+
+fn declare(domain: &str, url: &str) -> Environment {
+    Environment {
+        upstreams: vec![Upstream::new(Domain::parse(domain).unwrap(), url)],
+        ..Environment::default()
+    }
+}
+
+async fn domains(plane: &Plane) -> Vec<(String, admin::Owner)> {
+    let list = plane.upstreams().list_upstreams(admin::ListUpstreamsRequest::default()).await.unwrap();
+    list.into_inner().upstreams.into_iter().map(|shown| (shown.domain.clone(), shown.owner())).collect()
+}
+
+#[tokio::test]
+async fn upstreams_of_the_api_persist_beside_those_of_the_environment() {
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    let url = upstream.url();
+    let plane = Plane::start_with(|options| options.environment = declare("old", &url)).await;
+    plane.create("api", &url).await;
+    let admin = plane.secret("admin.token");
+    let plane = plane.restart_with(|options| options.environment = declare("new", &url)).await;
+    let expected = [("api".to_owned(), admin::Owner::Api), ("new".to_owned(), admin::Owner::Environment)];
+    assert_eq!(domains(&plane).await, expected);
+    assert_eq!(plane.secret("admin.token"), admin, "the bootstrap token stays");
+}
+
+#[tokio::test]
+async fn an_environment_upstream_removed_by_the_api_comes_back_with_the_next_start() {
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    let url = upstream.url();
+    let declared =
+        |options: &mut toolplane_control_plane::Options| options.environment = declare("env", &url);
+    let plane = Plane::start_with(declared).await;
+    let delete = admin::DeleteUpstreamRequest { domain: "env".into(), etag: String::new() };
+    plane.upstreams().delete_upstream(delete).await.unwrap();
+    assert!(domains(&plane).await.is_empty());
+    let plane = plane.restart_with(declared).await;
+    assert_eq!(domains(&plane).await, [("env".to_owned(), admin::Owner::Environment)]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn tokens_and_keys_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let plane = Plane::start().await;
+    for file in ["admin.token", "node.token", "secret.key", "db.sqlite"] {
+        let mode = std::fs::metadata(plane.path(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}

@@ -1,0 +1,134 @@
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Streaming};
+use toolplane_proto::admin::node_service_client::NodeServiceClient;
+use toolplane_proto::admin::{self, ListNodesRequest};
+use toolplane_proto::sync::subscribe_request::Message;
+use toolplane_proto::sync::sync_service_client::SyncServiceClient;
+use toolplane_proto::sync::{self, subscribe_response};
+use toolplane_testkit::fake_upstream::FakeUpstream;
+
+use crate::harness::Plane;
+
+/// A node that takes every update and says ACK.
+pub(crate) struct Follower {
+    to: mpsc::Sender<sync::SubscribeRequest>,
+    from: Streaming<sync::SubscribeResponse>,
+}
+
+impl Follower {
+    pub(crate) async fn open(plane: &Plane, id: &str) -> Self {
+        let (to, requests) = mpsc::channel(4);
+        let hello = sync::Hello { node_id: id.into(), build: "test".into(), ..Default::default() };
+        to.send(message(Message::Hello(hello))).await.unwrap();
+        let mut client = SyncServiceClient::new(plane.as_node());
+        let from = client.subscribe(ReceiverStream::new(requests)).await.unwrap().into_inner();
+        Self { to, from }
+    }
+
+    pub(crate) async fn next(&mut self) -> sync::Update {
+        let subscribe_response::Message::Update(update) =
+            self.from.message().await.unwrap().unwrap().message.unwrap();
+        update
+    }
+
+    pub(crate) async fn ack(&self, update: &sync::Update) {
+        let ack = sync::Ack { nonce: update.nonce.clone(), version: update.version.clone(), persisted: true };
+        self.to.send(message(Message::Ack(ack))).await.unwrap();
+    }
+
+    pub(crate) async fn until(&mut self, found: impl Fn(&sync::Update) -> bool) -> sync::Update {
+        loop {
+            let update = self.next().await;
+            self.ack(&update).await;
+            if found(&update) {
+                return update;
+            }
+        }
+    }
+}
+
+fn message(message: Message) -> sync::SubscribeRequest {
+    sync::SubscribeRequest { message: Some(message) }
+}
+
+/// Waits until the list of nodes satisfies: nodes report asynchronously, and there is nothing to await but that.
+async fn nodes_until(plane: &Plane, found: impl Fn(&[admin::Node]) -> bool) -> Vec<admin::Node> {
+    let mut client = NodeServiceClient::new(plane.as_admin());
+    loop {
+        let nodes = client.list_nodes(ListNodesRequest::default()).await.unwrap().into_inner().nodes;
+        if found(&nodes) {
+            return nodes;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_registration_reaches_a_node_and_only_what_changed_travels() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    plane.create("first", &upstream.url()).await;
+    let mut node = Follower::open(&plane, "n1").await;
+    let all = node.next().await;
+    assert!(all.full && all.changed.len() == 1);
+    node.ack(&all).await;
+    let created = plane.create("second", &upstream.url()).await;
+    let delta = node.next().await;
+    assert_eq!(delta.version, created.version);
+    let changed: Vec<_> = delta.changed.iter().map(|domain| domain.domain.as_str()).collect();
+    assert_eq!((delta.full, changed), (false, vec!["second"]));
+}
+
+#[tokio::test]
+async fn nodes_are_listed_with_what_they_serve_and_why_they_refused() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    plane.create("first", &upstream.url()).await;
+    let mut node = Follower::open(&plane, "n1").await;
+    let update = node.next().await;
+    node.ack(&update).await;
+    nodes_until(&plane, |nodes| nodes.len() == 1 && nodes[0].version == update.version).await;
+    plane.create("second", &upstream.url()).await;
+    let refused = node.next().await;
+    let rejections =
+        vec![sync::Rejection { subject: "x".into(), rule: "schema".into(), reason: "bad".into() }];
+    let nack = sync::Nack { nonce: refused.nonce, held: update.version.clone(), rejections };
+    node.to.send(message(Message::Nack(nack))).await.unwrap();
+    let nodes = nodes_until(&plane, |nodes| !nodes[0].rejections.is_empty()).await;
+    assert_eq!(nodes[0].version, update.version);
+    drop(node);
+    nodes_until(&plane, |nodes| !nodes[0].connected).await;
+}
+
+#[tokio::test]
+async fn garbage_ends_the_stream_with_a_precise_status_and_harms_nobody_else() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    let mut good = Follower::open(&plane, "good").await;
+    let first = good.next().await;
+    good.ack(&first).await;
+    let (to, requests) = mpsc::channel(4);
+    let early = sync::Ack { nonce: "1".into(), ..Default::default() };
+    to.send(message(Message::Ack(early))).await.unwrap();
+    let mut client = SyncServiceClient::new(plane.as_node());
+    let mut answers = client.subscribe(ReceiverStream::new(requests)).await.unwrap().into_inner();
+    assert_eq!(answers.message().await.unwrap_err().code(), Code::FailedPrecondition);
+
+    let mut liar = Follower::open(&plane, "liar").await;
+    let update = liar.next().await;
+    liar.ack(&sync::Update { nonce: "77".into(), ..update }).await;
+    assert_eq!(liar.from.message().await.unwrap_err().code(), Code::InvalidArgument);
+
+    plane.create("first", &upstream.url()).await;
+    assert_eq!(good.next().await.changed.len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_without_the_role_cannot_follow() {
+    let plane = Plane::start().await;
+    let viewer = plane.token(admin::Role::Viewer).await;
+    let mut client = SyncServiceClient::new(plane.bearer(&viewer));
+    let refused = client.subscribe(tokio_stream::empty()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+}
