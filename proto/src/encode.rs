@@ -1,8 +1,10 @@
 //! Model to wire. Cannot fail: whatever the model holds can be said.
 
+use std::collections::BTreeMap;
+
 use toolplane_registry::snapshot::{DomainSnapshot, Endpoint, Settings};
 use toolplane_registry::upstream::{Header, SessionMode};
-use toolplane_registry::{RawJson, Rejection, Snapshot, Tool, Version};
+use toolplane_registry::{Digest, Domain, RawJson, Rejection, Snapshot, Tool, Version};
 
 use crate::sync;
 
@@ -86,12 +88,26 @@ impl From<&DomainSnapshot> for sync::Domain {
 
 /// The whole snapshot as one update, for a node that holds nothing of use and for the last-known-good file.
 pub fn full_update(snapshot: &Snapshot, nonce: String) -> sync::Update {
+    sync::Update { full: true, ..delta_update(snapshot, &BTreeMap::new(), nonce) }
+}
+
+/// The way from the domains held to the snapshot.
+pub fn delta_update(snapshot: &Snapshot, held: &BTreeMap<Domain, Digest>, nonce: String) -> sync::Update {
+    let domains = snapshot.domains();
     sync::Update {
         nonce,
         version: Some(snapshot.version().into()),
-        full: true,
-        changed: snapshot.domains().values().map(|entry| entry.as_ref().into()).collect(),
-        removed: Vec::new(),
+        full: false,
+        changed: domains
+            .iter()
+            .filter(|(domain, entry)| held.get(*domain) != Some(&entry.digest()))
+            .map(|(_, entry)| entry.as_ref().into())
+            .collect(),
+        removed: held
+            .keys()
+            .filter(|domain| !domains.contains_key(*domain))
+            .map(ToString::to_string)
+            .collect(),
         digest: snapshot.digest().as_bytes().to_vec(),
         settings: Some(snapshot.settings().into()),
     }
