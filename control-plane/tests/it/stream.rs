@@ -132,3 +132,16 @@ async fn a_token_without_the_role_cannot_follow() {
     let refused = client.subscribe(tokio_stream::empty()).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
 }
+
+#[tokio::test]
+async fn a_node_that_reconnects_stays_connected_when_its_old_stream_ends() {
+    let plane = Plane::start().await;
+    let old = Follower::open(&plane, "n1").await;
+    let mut new = Follower::open(&plane, "n1").await;
+    new.next().await;
+    drop(old);
+    // Another node's stream comes and goes behind it, so the old one's end has been seen by then.
+    drop(Follower::open(&plane, "n2").await);
+    let nodes = nodes_until(&plane, |nodes| nodes.iter().any(|n| n.node_id == "n2" && !n.connected)).await;
+    assert!(nodes[0].connected, "{nodes:?}");
+}
