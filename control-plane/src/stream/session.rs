@@ -2,6 +2,7 @@
 //!
 //! | state | event | next state | said to the node |
 //! |---|---|---|---|
+//! | just opened | the newest state | waiting | Update, without changes where the node holds that very state |
 //! | idle | newer state | waiting | Update (changes against what the node holds) |
 //! | idle | same version or same refused version | idle | nothing |
 //! | waiting | newer state | waiting, newest kept | nothing |
@@ -162,7 +163,9 @@ impl Session {
 
     fn offer(&mut self, snapshot: Arc<Snapshot>) -> Option<Box<sync::Update>> {
         let version = snapshot.version();
-        if self.held == *version || self.refused.as_ref() == Some(version) {
+        // The first answer is always given: the node learns that it is current, and confirms what it serves.
+        let known = self.issued > 0 && self.held == *version;
+        if known || self.refused.as_ref() == Some(version) {
             return None;
         }
         // Held domains of another store are as good by digest, but versions cannot be compared: start afresh.

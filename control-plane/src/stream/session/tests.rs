@@ -66,9 +66,12 @@ fn a_node_that_resumes_gets_only_what_changed() {
 }
 
 #[test]
-fn a_node_that_holds_the_newest_is_told_nothing() {
+fn a_node_that_holds_the_newest_is_told_so_once() {
     let held = snapshot(3, &[("a", &["x"])]);
     let mut session = Session::open(&hello(Some(&held))).unwrap();
+    let update = sent(session.newer(Arc::clone(&held)));
+    assert!(!update.full && update.changed.is_empty() && update.removed.is_empty());
+    assert!(matches!(session.received(ack("1")).unwrap(), Action::Acked { next: None, .. }));
     assert!(matches!(session.newer(held), Action::Nothing));
 }
 
