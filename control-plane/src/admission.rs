@@ -25,6 +25,9 @@ pub fn check(upstream: &Upstream, guard: &guard::Policy) -> Result<(), Vec<Rejec
         let reason = format!("the description is longer than {MAX_DESCRIPTION_CHARS} characters");
         rejections.push(Rejection::new(&subject, Rule::Limit, reason));
     }
+    if upstream.description.contains('\0') {
+        rejections.push(Rejection::new(&subject, Rule::Setting, "the description holds a NUL character"));
+    }
     if upstream.headers.len() > MAX_HEADERS {
         let reason = format!("more than {MAX_HEADERS} headers are configured");
         rejections.push(Rejection::new(&subject, Rule::Limit, reason));

@@ -121,7 +121,12 @@ mod tests {
                 (upstream.domain, registered)
             })
             .collect();
-        Registry { head: Head { store_id: "s".into(), number: 1 }, upstreams, policy: None }
+        Registry {
+            head: Head { store_id: "s".into(), number: 1 },
+            upstreams,
+            policy: None,
+            environment: String::new(),
+        }
     }
 
     #[test]

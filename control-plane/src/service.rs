@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tonic::transport::server::{Server, TcpIncoming};
-use toolplane_registry::{ErrorCode, Rejection};
+use toolplane_registry::{Digest, ErrorCode, Rejection};
 use toolplane_upstream::{Client, Connector, connector};
 
 use crate::admin;
@@ -25,7 +25,7 @@ use crate::refresh::{self, Lister, Rounds};
 use crate::registrar::{self, Registrar};
 use crate::registration::{self, credential::Verifier};
 use crate::snapshots::{self, Rules, Snapshots};
-use crate::store::{self, Store};
+use crate::store;
 use crate::stream::{self, nodes::Nodes};
 
 /// How often an idle connection is probed, so that a peer that vanished is noticed.
@@ -102,19 +102,22 @@ impl Service {
     pub async fn start(options: Options) -> Result<Self, Error> {
         options.validate().map_err(Error::Settings)?;
         let clock = Clock::system();
-        let store = open_store(&options).await?;
+        let key = Arc::new(load_key(&options)?);
+        let store = store::open(options.database_url.expose(), Arc::clone(&key)).await?;
         let tokens = Tokens::new(Arc::clone(&store), clock.clone());
         bootstrap::tokens(&options, store.as_ref(), &tokens, &clock).await?;
-        bootstrap::environment(&options, store.as_ref(), &clock).await?;
         let verifier = Verifier::new(&options.registration, tokens.clone()).map_err(|reason| {
             let rule = toolplane_registry::Rule::Setting;
             Error::Settings(vec![Rejection::new("registration by signed tokens", rule, reason)])
         })?;
-        let rules = Rules {
+        let mut rules = Rules {
             environment: options.environment.clone(),
             ingest: options.ingest.clone(),
             registration_enabled: verifier.is_enabled(),
+            fingerprint: String::new(),
         };
+        rules.fingerprint = Digest::of(&key.mac(rules.content_digest().as_bytes())).to_string();
+        bootstrap::environment(&rules, store.as_ref(), &clock).await?;
         let (snapshots, handle) =
             Snapshots::start(Arc::clone(&store), rules.clone(), options.poll_interval).await?;
         let connector =
@@ -189,13 +192,12 @@ impl Service {
     }
 }
 
-async fn open_store(options: &Options) -> Result<Arc<dyn Store>, Error> {
-    let key = if options.create_secret_key {
-        toolplane_seal::Key::load_or_create(&options.secret_key_file)?
+fn load_key(options: &Options) -> Result<toolplane_seal::Key, toolplane_seal::Error> {
+    if options.create_secret_key {
+        toolplane_seal::Key::load_or_create(&options.secret_key_file)
     } else {
-        toolplane_seal::Key::load(&options.secret_key_file)?
-    };
-    Ok(store::open(options.database_url.expose(), Arc::new(key)).await?)
+        toolplane_seal::Key::load(&options.secret_key_file)
+    }
 }
 
 async fn serve(routes: Routes, listener: Listener, shutdown: CancellationToken) -> Result<(), Error> {

@@ -70,9 +70,8 @@ impl Service {
             let action = tokio::select! {
                 () = self.shutdown.cancelled() => break Err(Status::unavailable("the control plane is stopping")),
                 message = inbox.next() => match message {
-                    None => break Ok(()),
-                    // The connection broke: that is how most streams end.
-                    Some(Err(_)) => break Ok(()),
+                    // Ended or broken: a node that goes away says no more than that.
+                    None | Some(Err(_)) => break Ok(()),
                     Some(Ok(request)) => match session.received(request) {
                         Ok(action) => action,
                         Err(status) => break Err(status),

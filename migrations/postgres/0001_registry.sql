@@ -5,7 +5,9 @@ CREATE TABLE head (
     id        BIGINT PRIMARY KEY CHECK (id = 1),
     store_id  TEXT   NOT NULL,
     version   BIGINT NOT NULL CHECK (version >= 0),
-    key_check BYTEA  NOT NULL
+    key_check BYTEA  NOT NULL,
+    -- Keyed hash of what the environment lays over the registry; a change of it is a new version.
+    environment TEXT NOT NULL DEFAULT ''
 );
 
 CREATE TABLE upstreams (

@@ -76,7 +76,7 @@ impl Error {
 
     pub(super) fn etag(domain: &Domain, held: &str, expected: &str) -> Self {
         Self::Conflict {
-            subject: format!("upstream {domain}"),
+            subject: format!("upstream `{domain}`"),
             held: held.to_owned(),
             expected: expected.to_owned(),
         }
@@ -102,8 +102,12 @@ impl Error {
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
-        let domain =
-            |subject: &str| subject.strip_prefix("upstream ").and_then(|domain| Domain::parse(domain).ok());
+        let domain = |subject: &str| {
+            subject
+                .strip_prefix("upstream `")
+                .and_then(|rest| rest.strip_suffix('`'))
+                .and_then(|domain| Domain::parse(domain).ok())
+        };
         match error {
             store::Error::Conflict { subject, held, expected } => Self::Conflict { subject, held, expected },
             store::Error::NotFound(subject) => match domain(&subject) {

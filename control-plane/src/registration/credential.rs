@@ -12,7 +12,7 @@ use crate::store::{self, Role};
 /// Seconds by which clocks of issuers may differ from ours.
 const LEEWAY_SECONDS: u64 = 10;
 /// Shared tokens shorter than this are accepted with a warning.
-const SHORT_TOKEN: usize = 32;
+const SHORT_TOKEN: usize = 16;
 
 /// Who may register, as configured.
 #[derive(Debug, Clone)]

@@ -60,12 +60,22 @@ pub(super) fn refuse(error: &Error) -> Status {
             metadata.insert("computed".to_owned(), format!("{}...", computed.short(8)));
             status(Code::Aborted, "conflict", &message, metadata, None)
         }
-        Error::Upstream { domain, source, .. } => match **source {
-            toolplane_upstream::Error::Unauthorized(_) => {
-                status(Code::FailedPrecondition, "upstream_auth_failed", &message, about(domain), None)
+        Error::Upstream { domain, source, .. } => {
+            let mut metadata = about(domain);
+            if let toolplane_upstream::Error::Unauthorized(status) = **source {
+                metadata.insert("upstream_status".to_owned(), status.to_string());
+                return self::status(
+                    Code::FailedPrecondition,
+                    "upstream_auth_failed",
+                    &message,
+                    metadata,
+                    None,
+                );
             }
-            _ => status(Code::Unavailable, "upstream_not_ready", &message, HashMap::new(), Some(RETRY_AFTER)),
-        },
+            // An upstream that answers, but wrongly, will not do better in five seconds.
+            let retry_after = (!source.has_answered()).then_some(RETRY_AFTER);
+            status(Code::Unavailable, "upstream_not_ready", &message, metadata, retry_after)
+        }
         Error::Refresh(_) | Error::Store(_) | Error::Snapshots(_) => internal(error.code(), &message),
     }
 }

@@ -11,7 +11,8 @@ use crate::admin::auth::Tokens;
 use crate::clock::Clock;
 use crate::ids::{new_id, new_secret};
 use crate::options::Options;
-use crate::store::{AuditEntry, Commit, Role, Store, Token};
+use crate::snapshots::Rules;
+use crate::store::{AuditEntry, Change, Commit, Role, Store, Token};
 
 /// Makes an admin token where none is valid, and a node token for the node of the same process.
 pub(super) async fn tokens(
@@ -95,10 +96,15 @@ fn write_private(path: &Path, secret: &str) -> io::Result<()> {
     std::fs::rename(&draft, path)
 }
 
-/// Brings the store to what the environment declares.
-pub(super) async fn environment(options: &Options, store: &dyn Store, clock: &Clock) -> Result<(), Error> {
+/// Brings the store to what the environment declares. What it lays over the registry counts too: a change of it
+/// makes a version, so that no two contents ever share one.
+pub(super) async fn environment(rules: &Rules, store: &dyn Store, clock: &Clock) -> Result<(), Error> {
     let stored = store.load().await?;
-    let changes = options.environment.reconcile(&stored, new_id);
+    let mut changes = rules.environment.reconcile(&stored, new_id);
+    let detail = format!("{} of the environment's upstreams were added, changed or removed", changes.len());
+    if stored.environment != rules.fingerprint {
+        changes.push(Change::PutEnvironment { fingerprint: rules.fingerprint.clone() });
+    }
     if changes.is_empty() {
         return Ok(());
     }
@@ -106,8 +112,8 @@ pub(super) async fn environment(options: &Options, store: &dyn Store, clock: &Cl
     let audit = AuditEntry {
         actor: "environment".to_owned(),
         action: "environment.apply",
-        subject: "upstreams".to_owned(),
-        detail: format!("{} of the environment's upstreams were added, changed or removed", changes.len()),
+        subject: "upstreams and settings".to_owned(),
+        detail,
         at,
     };
     store.commit(&Commit { changes, audit: vec![audit], at }).await?;

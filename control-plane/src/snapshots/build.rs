@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use toolplane_registry::digest::Hasher;
 use toolplane_registry::ingest;
 use toolplane_registry::policy::Effective;
 use toolplane_registry::snapshot::{Builder, DomainSnapshot, Endpoint, Settings};
 use toolplane_registry::upstream::Upstream;
-use toolplane_registry::{Domain, RawJson, Rejection, Rule, Snapshot, Tool, Version};
+use toolplane_registry::{Digest, Domain, RawJson, Rejection, Rule, Snapshot, Tool, Version};
 
 use super::pin;
 use crate::environment::Environment;
@@ -23,6 +24,43 @@ pub struct Rules {
     pub ingest: Ingest,
     /// Whether nodes offer the REST registration endpoints.
     pub registration_enabled: bool,
+    /// Keyed hash of all of this, as the store keeps it.
+    pub fingerprint: String,
+}
+
+impl Rules {
+    /// A digest of everything here that shows in a snapshot. It covers credentials: key it before it goes anywhere.
+    pub fn content_digest(&self) -> Digest {
+        let Self { environment, ingest, registration_enabled, fingerprint: _ } = self;
+        let Environment { upstreams: _, descriptions, headers, policy } = environment;
+        let Ingest { schema, trusted_domains, default_schema_policy: _ } = ingest;
+        let mut hasher = Hasher::default()
+            .field(&[u8::from(*registration_enabled)])
+            .text(&format!("{schema:?}"))
+            .optional(policy.as_ref().map(|policy| format!("{policy:?}")).as_deref());
+        for domain in trusted_domains {
+            hasher = hasher.text("trusted").text(domain);
+        }
+        for (domain, description) in descriptions {
+            hasher = hasher.text("description").text(domain).text(description);
+        }
+        for (domain, headers) in headers {
+            hasher = hasher.text("headers").text(domain);
+            for header in headers {
+                hasher = hasher.text(&header.name).text(header.value.expose());
+            }
+        }
+        hasher.finish()
+    }
+
+    /// The configuration id of an upstream as it is in force: another one when the environment's headers change.
+    fn config_id(&self, held: &Registered) -> String {
+        if self.environment.headers.contains_key(held.upstream.domain.as_str()) {
+            format!("{}.{}", held.config_id, self.fingerprint)
+        } else {
+            held.config_id.clone()
+        }
+    }
 }
 
 /// A registry and the snapshot made of it.
@@ -89,16 +127,15 @@ pub fn build(
             .filter(|tool| policy.admits(&domain, &tool.original_name))
             .map(Arc::clone)
             .collect();
-        builder = builder.domain(freeze(upstream, held, tools));
+        builder = builder.domain(freeze(upstream, held, rules.config_id(held), tools));
         admitted.insert(domain, outcome);
     }
     let snapshot = Arc::new(builder.build()?);
     Ok(Published { registry, snapshot, admitted })
 }
 
-fn freeze(upstream: Upstream, held: &Registered, tools: Vec<Arc<Tool>>) -> DomainSnapshot {
+fn freeze(upstream: Upstream, held: &Registered, config_id: String, tools: Vec<Arc<Tool>>) -> DomainSnapshot {
     let Upstream { domain, url, description, headers, forward_headers, session_mode, .. } = upstream;
-    let config_id = held.config_id.clone();
     let endpoint = Endpoint { url, headers, forward_headers, session_mode, config_id };
     DomainSnapshot::new(domain, description, endpoint, tools).with_pending(held.listing.is_none())
 }

@@ -9,6 +9,10 @@ pub(super) const HEAD: &str = "SELECT store_id, version FROM head WHERE id = 1";
 pub(super) const CREATE_HEAD: &str = "INSERT INTO head (id, store_id, version, key_check) \
     VALUES (1, $1, 0, $2) ON CONFLICT (id) DO NOTHING";
 
+pub(super) const ENVIRONMENT: &str = "SELECT environment FROM head WHERE id = 1";
+
+pub(super) const PUT_ENVIRONMENT: &str = "UPDATE head SET environment = $1 WHERE id = 1";
+
 pub(super) const KEY_CHECK: &str = "SELECT key_check FROM head WHERE id = 1";
 
 /// Locks the row until the transaction ends: whoever commits first has the lower number.

@@ -26,6 +26,8 @@ pub struct Registry {
     pub upstreams: BTreeMap<Domain, Registered>,
     /// The explicit access policy, where one is set.
     pub policy: Option<Policy>,
+    /// Keyed hash of what the environment of the last start laid over it.
+    pub environment: String,
 }
 
 /// An upstream with what the store knows of it.
@@ -123,6 +125,11 @@ pub enum Change {
         policy: Option<Policy>,
         /// The etag it must have had; absent: whichever.
         expected: Option<String>,
+    },
+    /// Notes what the environment lays over the registry, so that its change is a version like any other.
+    PutEnvironment {
+        /// A keyed hash: it says nothing about the credentials in it.
+        fingerprint: String,
     },
 }
 

@@ -75,6 +75,7 @@ impl Store for Sql {
     async fn load(&self) -> Result<Registry, Error> {
         let mut transaction = self.database.read().await?;
         let head = one_head(transaction.fetch(queries::HEAD, &[]).await?)?;
+        let environment = transaction.fetch::<(String,)>(queries::ENVIRONMENT, &[]).await?.pop();
         let policy = transaction.fetch::<PolicyRow>(queries::POLICY, &[]).await?.pop();
         let upstreams = transaction.fetch(queries::UPSTREAMS, &[]).await?;
         let listings = transaction.fetch(queries::LISTINGS, &[]).await?;
@@ -84,6 +85,7 @@ impl Store for Sql {
             head,
             upstreams: rows::assemble(upstreams, listings, tools, &self.key)?,
             policy: policy.map(Policy::try_from).transpose()?,
+            environment: environment.map(|(environment,)| environment).unwrap_or_default(),
         })
     }
 

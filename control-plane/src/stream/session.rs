@@ -7,7 +7,7 @@
 //! | idle | same version or same refused version | idle | nothing |
 //! | waiting | newer state | waiting, newest kept | nothing |
 //! | waiting | ACK with the nonce | idle, node holds it | Update if something newer is kept |
-//! | waiting | NACK with the nonce | idle, node holds what it held | full Update of the same version once if the digest did not match; else Update if something newer is kept |
+//! | waiting | NACK with the nonce | idle, node holds what it held | full Update of the newest state once if the digest did not match; else Update if something newer is kept |
 //! | any | ACK or NACK with an older nonce | unchanged | nothing |
 //! | any | a nonce never issued | ended | `INVALID_ARGUMENT` |
 //! | any | a second Hello | ended | `FAILED_PRECONDITION` |

@@ -1,11 +1,5 @@
 //! The control plane through its public face: real gRPC on a real port, a real store, scripted upstreams.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod admin;
 mod harness;

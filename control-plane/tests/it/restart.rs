@@ -1,16 +1,21 @@
 use toolplane_control_plane::environment::Environment;
 use toolplane_proto::admin;
-use toolplane_registry::Domain;
-use toolplane_registry::upstream::Upstream;
+use toolplane_registry::upstream::{Header, Upstream};
+use toolplane_registry::{Domain, Secret};
 use toolplane_testkit::fake_upstream::FakeUpstream;
 
 use crate::harness::Plane;
+use crate::stream::Follower;
 
 fn declare(domain: &str, url: &str) -> Environment {
     Environment {
         upstreams: vec![Upstream::new(Domain::parse(domain).unwrap(), url)],
         ..Environment::default()
     }
+}
+
+fn header(name: &str, value: &str) -> Header {
+    Header { name: name.into(), value: Secret::new(value.into()) }
 }
 
 async fn domains(plane: &Plane) -> Vec<(String, admin::Owner)> {
@@ -43,6 +48,27 @@ async fn an_environment_upstream_removed_by_the_api_comes_back_with_the_next_sta
     assert!(domains(&plane).await.is_empty());
     let plane = plane.restart_with(declared).await;
     assert_eq!(domains(&plane).await, [("env".to_owned(), admin::Owner::Environment)]);
+}
+
+#[tokio::test]
+async fn a_credential_rotated_in_the_environment_reaches_nodes_under_a_new_version() {
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    let url = upstream.url();
+    let with = |value: &str| Environment {
+        headers: [("env".to_owned(), vec![header("authorization", value)])].into(),
+        ..declare("env", &url)
+    };
+    let plane = Plane::start_with(|options| options.environment = with("Bearer old")).await;
+    let mut node = Follower::open(&plane, "n1").await;
+    let old = node.until(|update| !update.changed.is_empty() && !update.changed[0].pending).await;
+    drop(node);
+    let plane = plane.restart_with(|options| options.environment = with("Bearer new")).await;
+    let mut node = Follower::open(&plane, "n1").await;
+    let new = node.next().await;
+    let endpoint = |update: &toolplane_proto::sync::Update| update.changed[0].endpoint.clone().unwrap();
+    assert_eq!(endpoint(&new).headers[0].value, "Bearer new");
+    assert_ne!(endpoint(&new).config_id, endpoint(&old).config_id);
+    assert!(new.version.unwrap().number > old.version.unwrap().number);
 }
 
 #[cfg(unix)]

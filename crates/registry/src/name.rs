@@ -93,8 +93,7 @@ impl Group {
             .as_str()
             .strip_prefix(domain.as_str())
             .and_then(|rest| rest.strip_prefix('_'))
-            .and_then(|rest| rest.split_once('_'))
-            .map(|(segment, _)| segment)
+            .and_then(|rest| rest.split('_').next())
             .filter(|segment| !segment.trim().is_empty());
         Self(segment.unwrap_or(GENERAL).into())
     }
@@ -147,7 +146,7 @@ mod tests {
     fn groups_follow_the_prefix() {
         for (domain, tool, group) in [
             ("apollo", "apollo_people_search", "people"),
-            ("apollo", "apollo_people", "general"),
+            ("apollo", "apollo_people", "people"),
             ("apollo", "search", "general"),
             ("apollo", "apollo__x", "general"),
             ("sec-edgar", "apollo_people_search", "general"),

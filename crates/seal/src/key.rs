@@ -11,6 +11,7 @@ use std::path::Path;
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest::{Context, SHA256};
+use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::Error;
@@ -24,6 +25,7 @@ const HEADER_LEN: usize = 1 + FINGERPRINT_LEN;
 #[derive(Clone)]
 pub struct Key {
     aead: LessSafeKey,
+    mac: hmac::Key,
     fingerprint: [u8; FINGERPRINT_LEN],
 }
 
@@ -54,7 +56,19 @@ impl Key {
         for (byte, digest) in fingerprint.iter_mut().zip(context.finish().as_ref()) {
             *byte = *digest;
         }
-        Self { aead: LessSafeKey::new(unbound), fingerprint }
+        // A key of its own for each purpose, so that no output of one says anything about the other.
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, bytes), b"toolplane-seal mac");
+        let mac = hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref());
+        Self { aead: LessSafeKey::new(unbound), mac, fingerprint }
+    }
+
+    /// A keyed hash: equal for equal bytes, and of no use for guessing them without the key.
+    pub fn mac(&self, bytes: &[u8]) -> [u8; 32] {
+        let mut out = [0; 32];
+        for (byte, tag) in out.iter_mut().zip(hmac::sign(&self.mac, bytes).as_ref()) {
+            *byte = *tag;
+        }
+        out
     }
 
     /// Seals bytes for a context.

@@ -74,6 +74,18 @@ impl Error {
         !matches!(self, Self::Refused(_) | Self::Connect(_) | Self::Unauthorized(_) | Self::Setup(_))
     }
 
+    /// Whether the upstream answered at all, if only to refuse or to break the protocol.
+    pub fn has_answered(&self) -> bool {
+        matches!(
+            self,
+            Self::Unauthorized(_)
+                | Self::Status(_)
+                | Self::TooLarge { .. }
+                | Self::Protocol(_)
+                | Self::Rpc { .. }
+        )
+    }
+
     /// Whether the same request may succeed a little later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -75,6 +75,10 @@ async fn apply_one(
         Change::PutPolicy { policy, expected } => {
             put_policy(transaction, policy.as_ref(), expected.as_deref()).await
         }
+        Change::PutEnvironment { fingerprint } => {
+            transaction.execute(queries::PUT_ENVIRONMENT, &[fingerprint.as_str().into()]).await?;
+            Ok(())
+        }
     }
 }
 
