@@ -30,7 +30,7 @@ use toolplane_proto::sync::registration_service_server::RegistrationServiceServe
 use toolplane_proto::sync::subscribe_request::Message;
 use toolplane_proto::sync::sync_service_server::SyncServiceServer;
 use toolplane_proto::sync::{Ack, Hello, Nack, RefreshError, Update};
-use toolplane_registry::Snapshot;
+use toolplane_registry::{Snapshot, Version};
 
 /// The registration credential that it accepts.
 pub const CREDENTIAL: &str = "Bearer registration-token";
@@ -66,8 +66,8 @@ struct Script {
     refusal: Option<Status>,
     effect: Option<Snapshot>,
     refresh_errors: Vec<RefreshError>,
-    published: u64,
-    store_id: String,
+    /// The version that answers name.
+    version: Version,
 }
 
 impl FakeControlPlane {
@@ -120,6 +120,11 @@ impl FakeControlPlane {
     /// What the next change publishes.
     pub fn on_change(&self, snapshot: Snapshot) {
         self.shared.script.lock().unwrap().effect = Some(snapshot);
+    }
+
+    /// Answers name this version from now on, whether it was published or not.
+    pub fn promise(&self, version: &Version) {
+        self.shared.script.lock().unwrap().version = version.clone();
     }
 
     /// The domains that a refresh cannot list.
@@ -177,7 +182,7 @@ impl FakeControlPlane {
     }
 
     /// Waits until some node said something, and returns what `pick` made of it.
-    pub async fn wait_for<T>(&self, pick: impl Fn(&Message) -> Option<T>) -> T {
+    pub async fn wait_for<T>(&self, pick: impl Fn(&Message) -> Option<T> + Send + Sync) -> T {
         let mut heard = self.shared.heard.subscribe();
         let heard =
             heard.wait_for(|heard| heard.iter().any(|message| pick(message).is_some())).await.unwrap();
@@ -205,11 +210,7 @@ impl Drop for FakeControlPlane {
 
 impl Shared {
     fn publish(&self, snapshot: &Snapshot) {
-        {
-            let mut script = self.script.lock().unwrap();
-            script.published = snapshot.version().number();
-            snapshot.version().store_id().clone_into(&mut script.store_id);
-        }
+        self.script.lock().unwrap().version = snapshot.version().clone();
         self.update.send_replace(Some(encode::full_update(snapshot, String::new())));
     }
 }

@@ -40,8 +40,7 @@ impl Registration {
         if let Some(snapshot) = effect {
             shared.publish(&snapshot);
         }
-        let script = shared.script.lock().unwrap();
-        Ok(Some(Version { store_id: script.store_id.clone(), number: script.published }))
+        Ok(Some((&shared.script.lock().unwrap().version).into()))
     }
 }
 

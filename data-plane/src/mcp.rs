@@ -1,0 +1,166 @@
+//! The meta-tools: what an MCP client can call on this gateway.
+//!
+//! Names them and dispatches; each has a file of its own. `mcp/endpoint.rs` speaks HTTP and JSON-RPC in front,
+//! `mcp/server.rs` everything that `rmcp` does for us. Replies are a function of snapshot, caller and request.
+
+mod arguments;
+mod definitions;
+mod discover_tools;
+pub(crate) mod endpoint;
+mod error;
+mod execute_tool;
+mod get_tool_schema;
+mod instructions;
+mod refresh_registry;
+mod reply;
+mod server;
+mod text;
+mod wire;
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use toolplane_registry::RawJson;
+use toolplane_upstream::Client;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
+
+use self::arguments::{Discover, Execute, GetSchema, Refresh};
+use self::definitions::{DISCOVER_TOOLS, EXECUTE_TOOL, GET_TOOL_SCHEMA, REFRESH_REGISTRY};
+use self::error::Error;
+use self::execute_tool::Executor;
+use self::refresh_registry::Refresher;
+use self::reply::Reply;
+use crate::caller::Caller;
+use crate::control_plane::ControlPlanes;
+use crate::live::{Live, Served};
+use crate::options::{ErrorResults, Options};
+use crate::output_guard::Guard;
+
+/// Where one line per call goes; operators filter it apart from everything else.
+const ACCESS_LOG: &str = "toolplane::access";
+
+/// Answers calls of meta-tools.
+#[derive(Debug)]
+pub(crate) struct MetaTools {
+    live: Arc<Live>,
+    executor: Executor,
+    refresher: Refresher,
+    error_results: ErrorResults,
+    instructions: Option<String>,
+}
+
+/// A call of a meta-tool.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) arguments: Option<RawJson>,
+    pub(crate) meta: Option<RawJson>,
+    pub(crate) caller: Caller,
+}
+
+impl MetaTools {
+    pub(crate) fn new(
+        options: &Options,
+        live: &Arc<Live>,
+        control_planes: &ControlPlanes,
+        client: Client,
+        guard: Guard,
+    ) -> Self {
+        let error_results = options.error_results;
+        Self {
+            live: Arc::clone(live),
+            executor: Executor { client, guard, deadline: options.call_deadline, error_results },
+            refresher: Refresher::new(
+                Arc::clone(live),
+                control_planes.clone(),
+                options.read_your_writes_timeout,
+            ),
+            error_results,
+            instructions: options.instructions.clone(),
+        }
+    }
+
+    /// The live registry, for what needs to know whether there is a snapshot at all.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// What a client is told when it connects.
+    pub(crate) fn instructions(&self, caller: &Caller) -> String {
+        self.instructions.clone().unwrap_or_else(|| {
+            let served = self.live.load();
+            instructions::instructions(caller.view(served.snapshot()))
+        })
+    }
+
+    /// Answers one call. One snapshot is loaded here and held throughout.
+    pub(crate) async fn call(&self, call: Call) -> Reply {
+        let served = self.live.load();
+        let span = match call.name.as_str() {
+            DISCOVER_TOOLS => tracing::info_span!(
+                "gateway.discover_tools",
+                gateway.domain = Empty,
+                gateway.result_count = Empty,
+                gateway.error_code = Empty
+            ),
+            GET_TOOL_SCHEMA => tracing::info_span!(
+                "gateway.get_tool_schema",
+                gateway.tool_name = Empty,
+                gateway.error_code = Empty
+            ),
+            EXECUTE_TOOL => tracing::info_span!(
+                "gateway.execute_tool",
+                gateway.tool_name = Empty,
+                gateway.domain = Empty,
+                gateway.error_code = Empty
+            ),
+            REFRESH_REGISTRY => tracing::info_span!("gateway.refresh_registry", gateway.error_code = Empty),
+            _ => Span::none(),
+        };
+        let meta_tool = definitions::known(&call.name).unwrap_or("unknown");
+        let wraps = matches!(meta_tool, DISCOVER_TOOLS | GET_TOOL_SCHEMA | REFRESH_REGISTRY);
+        let began = Instant::now();
+        let outcome = self.dispatch(&served, call).instrument(span.clone()).await;
+        let code = outcome.as_ref().err().map(Error::code);
+        span.record("gateway.error_code", code);
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(target: ACCESS_LOG, parent: &span, meta_tool, error.code = code, duration_ms, "answered");
+        outcome.unwrap_or_else(|error| Reply::error(&error, self.error_results, wraps))
+    }
+
+    async fn dispatch(&self, served: &Served, call: Call) -> Result<Reply, Error> {
+        let Call { name, arguments, meta, caller } = call;
+        let view = caller.view(served.snapshot());
+        let arguments = arguments.as_ref();
+        match name.as_str() {
+            DISCOVER_TOOLS => {
+                let arguments: Discover = arguments::read(&name, arguments)?;
+                Span::current().record("gateway.domain", arguments.domain.as_deref());
+                let found = discover_tools::discover(view, &arguments)?;
+                Span::current().record("gateway.result_count", found.count);
+                Ok(Reply::wrapped(&found.text))
+            }
+            GET_TOOL_SCHEMA => {
+                let GetSchema { tool_name } = arguments::read(&name, arguments)?;
+                Span::current().record("gateway.tool_name", &tool_name);
+                Ok(Reply::wrapped(&get_tool_schema::schema(view, &tool_name)?))
+            }
+            EXECUTE_TOOL => {
+                let call = arguments::read::<Execute>(&name, arguments)?.checked()?;
+                Span::current().record("gateway.tool_name", &call.tool_name);
+                // Boxed: the way through the upstream client is the one long state machine here.
+                Box::pin(self.executor.execute(served, &caller, call, meta)).await
+            }
+            REFRESH_REGISTRY => {
+                let Refresh {} = arguments::read(&name, arguments)?;
+                Ok(Reply::wrapped(&self.refresher.refresh(served, &caller).await?))
+            }
+            _ => {
+                let reason = "is not a tool of this gateway itself; execute_tool runs the tools that \
+                              discover_tools finds";
+                Err(Error::Usage { meta_tool: name, reason: reason.to_owned() })
+            }
+        }
+    }
+}

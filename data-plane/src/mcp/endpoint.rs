@@ -1,0 +1,259 @@
+//! `/mcp`: HTTP and JSON-RPC in front of the meta-tools.
+//!
+//! Reads the body once, within its limit, and serves plain `tools/call` of handshake-era clients itself, over
+//! borrowed JSON. Everything else goes to `rmcp`. A call of the 2026-07-28 revision does both: `rmcp` checks its
+//! headers and metadata on a message without arguments, the call is answered from the raw one. Keeps no session.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+use toolplane_registry::RawJson;
+
+use super::server::{Deferred, Server};
+use super::wire::{self, CallParams, Message};
+use super::{Call, MetaTools};
+use crate::caller::Caller;
+use crate::options::{Options, is_loopback_host};
+
+const JSON: &str = "application/json";
+/// What `rmcp` wants to read in `Accept`; we answer JSON to whoever can read it.
+const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+
+type Rmcp = StreamableHttpService<Server, NeverSessionManager>;
+
+/// The endpoint and what it needs.
+pub(crate) struct Endpoint {
+    meta_tools: Arc<MetaTools>,
+    rmcp: Rmcp,
+    /// For subscriptions, which end when the node drains; other requests are finished first.
+    rmcp_until_drain: Rmcp,
+    max_body_bytes: usize,
+    /// Only this machine can connect, so a browser with another name for it is being tricked.
+    on_loopback: bool,
+}
+
+/// Why a request gets no further.
+#[derive(Debug)]
+enum Denial {
+    /// HTTP says it all.
+    Http(StatusCode, &'static str),
+    /// A JSON-RPC error, with the status that goes with it.
+    Rpc(StatusCode, Vec<u8>),
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        options: &Options,
+        meta_tools: Arc<MetaTools>,
+        on_loopback: bool,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let server = Server::new(Arc::clone(&meta_tools), &options.name, &options.build);
+        let service = |ends: CancellationToken| {
+            let server = server.clone();
+            StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), config(options, ends))
+        };
+        Self {
+            rmcp: service(CancellationToken::new()),
+            rmcp_until_drain: service(shutdown.clone()),
+            meta_tools,
+            max_body_bytes: options.max_body_bytes,
+            on_loopback,
+        }
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Result<Response, Denial> {
+        if self.on_loopback && is_rebound(request.uri(), request.headers()) {
+            return Err(Denial::Http(StatusCode::FORBIDDEN, "this host or origin is not allowed"));
+        }
+        if request.method() != Method::POST {
+            return Err(Denial::Http(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"));
+        }
+        check_media_types(request.headers())?;
+        let (parts, body) = request.into_parts();
+        let body = read(body, self.max_body_bytes).await?;
+        let message = Message::read(&body).map_err(|refusal| {
+            Denial::rpc(StatusCode::BAD_REQUEST, None, refusal.code(), &refusal.to_string())
+        })?;
+        match (message.method.as_deref(), message.id) {
+            (Some("tools/call"), Some(id)) => self.call(parts, &message, id).await,
+            (Some("subscriptions/listen"), _) => {
+                Ok(hand_over(&self.rmcp_until_drain, parts, body.clone()).await)
+            }
+            _ => Ok(hand_over(&self.rmcp, parts, body.clone()).await),
+        }
+    }
+
+    async fn call(&self, parts: Parts, message: &Message<'_>, id: &RawValue) -> Result<Response, Denial> {
+        let params = CallParams::read(message.params)
+            .map_err(|reason| Denial::rpc(StatusCode::OK, Some(id), wire::INVALID_PARAMS, reason))?;
+        if self.meta_tools.live().load().snapshot().version().is_none() {
+            let reason = "this node has no snapshot to serve from yet";
+            return Err(Denial::rpc(StatusCode::SERVICE_UNAVAILABLE, Some(id), wire::NOT_READY, reason));
+        }
+        let call = Call {
+            name: params.name.clone().into_owned(),
+            arguments: params.arguments.map(RawJson::from),
+            meta: params.meta_for_upstream(),
+            caller: Caller { headers: parts.headers.clone() },
+        };
+        if params.is_handshake_era(&parts.headers) {
+            let reply = self.meta_tools.call(call).await;
+            return Ok(json(StatusCode::OK, wire::response(id, &reply)));
+        }
+        Ok(self.call_checked(parts, call, params.probe(id), id).await)
+    }
+
+    /// Lets `rmcp` check a call and run it; its own answer counts only where it refused.
+    async fn call_checked(&self, mut parts: Parts, call: Call, probe: Vec<u8>, id: &RawValue) -> Response {
+        let slot = Arc::new(OnceLock::new());
+        parts.extensions.insert(Deferred { call, reply: Arc::clone(&slot) });
+        let response = hand_over(&self.rmcp, parts, Bytes::from(probe)).await;
+        match slot.get() {
+            Some(reply) => json(StatusCode::OK, wire::response(id, &reply.clone().complete())),
+            None => response,
+        }
+    }
+}
+
+fn config(options: &Options, ends: CancellationToken) -> StreamableHttpServerConfig {
+    StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_sse_retry(None)
+        .with_max_request_body_bytes(options.max_body_bytes)
+        .with_cancellation_token(ends)
+        // A node behind a load balancer answers to any name; the loopback case is checked here.
+        .disable_allowed_hosts()
+}
+
+async fn hand_over(rmcp: &Rmcp, mut parts: Parts, body: Bytes) -> Response {
+    parts.headers.insert(header::ACCEPT, BOTH);
+    rmcp.handle(Request::from_parts(parts, Full::new(body))).await.map(Body::new)
+}
+
+impl Denial {
+    fn rpc(status: StatusCode, id: Option<&RawValue>, code: i32, message: &str) -> Self {
+        Self::Rpc(status, wire::failure(id, code, message))
+    }
+}
+
+impl IntoResponse for Denial {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Http(status @ StatusCode::METHOD_NOT_ALLOWED, message) => {
+                (status, [(header::ALLOW, "POST")], message).into_response()
+            }
+            Self::Http(status, message) => (status, message).into_response(),
+            Self::Rpc(status, body) => json(status, body),
+        }
+    }
+}
+
+/// Serves one request.
+pub(crate) async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request<Body>) -> Response {
+    endpoint.answer(request).await.unwrap_or_else(Denial::into_response)
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Denial::Http(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than this node accepts"))
+        }
+        Err(_) => Err(Denial::Http(StatusCode::BAD_REQUEST, "the body broke off")),
+    }
+}
+
+fn check_media_types(headers: &HeaderMap) -> Result<(), Denial> {
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case(JSON) {
+        return Err(Denial::Http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json"));
+    }
+    let acceptable = |range: &str| {
+        let essence = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        matches!(essence.as_str(), "*/*" | "application/*" | JSON | "text/event-stream")
+    };
+    let mut accepted = headers.get_all(header::ACCEPT).iter().peekable();
+    let accepts_anything = accepted.peek().is_none();
+    let accepts_ours =
+        accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(acceptable);
+    if accepts_anything || accepts_ours {
+        return Ok(());
+    }
+    Err(Denial::Http(StatusCode::NOT_ACCEPTABLE, "the client must accept application/json"))
+}
+
+/// Whether a browser reached a loopback address under somebody else's name, or for somebody else's page.
+fn is_rebound(uri: &Uri, headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let authority = host.or_else(|| uri.authority().map(http::uri::Authority::as_str));
+    let host_is_ours = authority
+        .and_then(|text| text.parse::<http::uri::Authority>().ok())
+        .is_some_and(|authority| is_loopback_host(authority.host()));
+    let origin_is_ours = origin
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<Uri>().ok())
+        .is_some_and(|uri| uri.host().is_some_and(is_loopback_host));
+    !(host_is_ours && origin_is_ours)
+}
+
+fn json(status: StatusCode, body: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn browsers_on_other_names_are_refused_and_programs_are_not() {
+        for (pairs, rebound) in [
+            (&[("host", "evil.example")][..], false),
+            (&[("host", "evil.example"), ("origin", "http://evil.example")], true),
+            (&[("host", "127.0.0.1:8000"), ("origin", "http://evil.example")], true),
+            (&[("host", "127.0.0.1:8000"), ("origin", "null")], true),
+            (&[("host", "localhost:8000"), ("origin", "http://localhost:3000")], false),
+            (&[("host", "[::1]:8000"), ("origin", "http://[::1]:8000")], false),
+        ] {
+            assert_eq!(is_rebound(&Uri::from_static("/mcp"), &headers(pairs)), rebound, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn media_types_are_read_leniently() {
+        let json = ("content-type", "Application/JSON; charset=utf-8");
+        for accept in ["*/*", "application/json", "text/html, application/*;q=0.5", "text/event-stream"] {
+            assert!(check_media_types(&headers(&[json, ("accept", accept)])).is_ok(), "{accept}");
+        }
+        assert!(check_media_types(&headers(&[json])).is_ok());
+        let refused = |pairs: &[(&'static str, &'static str)]| {
+            check_media_types(&headers(pairs)).unwrap_err().into_response().status()
+        };
+        assert_eq!(refused(&[json, ("accept", "text/html")]), StatusCode::NOT_ACCEPTABLE);
+        assert_eq!(refused(&[("content-type", "text/plain")]), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(refused(&[]), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+}

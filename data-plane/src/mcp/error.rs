@@ -1,0 +1,167 @@
+//! Coded errors of the meta-tools: what clients switch on, what they read, what they may look up.
+//!
+//! A hidden tool and an unknown one are the same error, made from the same view.
+
+use serde::Serialize;
+use toolplane_registry::sanitize;
+use toolplane_upstream as upstream;
+
+/// Why a meta-tool did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// No visible tool has the name.
+    #[error("Unknown tool '{name}'.{}", did_you_mean(.suggestions))]
+    ToolNotFound { name: String, suggestions: Vec<String> },
+    /// No visible domain has the name.
+    #[error("Unknown domain '{domain}'. {}", choice("domains", .available))]
+    DomainNotFound { domain: String, available: Vec<String> },
+    /// The domain has no visible tool in that group.
+    #[error("Unknown group '{group}' in domain '{domain}'. {}", choice("groups", .available))]
+    GroupNotFound { domain: String, group: String, available: Vec<String> },
+    /// The tool does not take such arguments; nothing was sent.
+    #[error("{reason}")]
+    InvalidArguments { tool: String, domain: String, signature: String, reason: String },
+    /// The upstream could not run the tool.
+    #[error("Tool '{tool}' of '{domain}' could not run: {reason}. Other domains may still work.")]
+    Execution { tool: String, domain: String, reason: String },
+    /// The upstream did not answer in time. The tool may have run.
+    #[error("Tool '{tool}' of '{domain}' did not answer in time; it may have run all the same.")]
+    UpstreamTimeout { tool: String, domain: String },
+    /// The tool ran and reported a failure, in its own words.
+    #[error("{text}")]
+    Upstream { tool: String, text: String },
+    /// The output guard refused the result.
+    #[error("Tool '{tool}' answered with markup that tries to steer the model; the result was withheld.")]
+    GuardRejected { tool: String, domain: String },
+    /// The registry could not be refreshed.
+    #[error("The registry could not be refreshed: {0}.")]
+    Refresh(String),
+    /// Too many refreshes.
+    #[error("The registry was refreshed too often; try again in a few seconds.")]
+    RateLimited,
+    /// The meta-tool itself was called wrongly.
+    #[error("{meta_tool}: {reason}.")]
+    Usage { meta_tool: String, reason: String },
+}
+
+/// The JSON that clients see.
+#[derive(Debug, Serialize)]
+pub(crate) struct Body<'a> {
+    error: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Details<'a> {
+    NotFound { tool_name: &'a str, suggestions: &'a [String] },
+    Domain { domain: &'a str, available_domains: &'a [String] },
+    Group { domain: &'a str, group: &'a str, available_groups: &'a [String] },
+    Arguments { tool: &'a str, domain: &'a str, signature: &'a str },
+    Call { tool: &'a str, domain: &'a str },
+    Tool { tool: &'a str },
+    MetaTool { meta_tool: &'a str },
+}
+
+impl Error {
+    /// What an upstream's failure means to the caller.
+    pub(crate) fn of_call(tool: &str, domain: &str, error: &upstream::Error) -> Self {
+        let (tool, domain) = (tool.to_owned(), domain.to_owned());
+        match error {
+            upstream::Error::Timeout => Self::UpstreamTimeout { tool, domain },
+            upstream::Error::Rpc { message, .. } => {
+                // The upstream's words help a model to repair its call, once they are harmless.
+                let words = sanitize::description(Some(&serde_json::Value::String(message.clone())));
+                Self::Execution { tool, domain, reason: format!("{error}: {words}") }
+            }
+            _ => Self::Execution { tool, domain, reason: error.to_string() },
+        }
+    }
+
+    /// The stable code.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::ToolNotFound { .. } => "tool_not_found",
+            Self::DomainNotFound { .. } => "domain_not_found",
+            Self::GroupNotFound { .. } => "group_not_found",
+            Self::InvalidArguments { .. } => "invalid_arguments",
+            Self::Execution { .. } => "execution_error",
+            Self::UpstreamTimeout { .. } => "upstream_timeout",
+            Self::Upstream { .. } => "upstream_error",
+            Self::GuardRejected { .. } => "output_guard_reject",
+            Self::Refresh(_) => "refresh_error",
+            Self::RateLimited => "rate_limited",
+            Self::Usage { .. } => "invalid_argument",
+        }
+    }
+
+    /// The JSON body.
+    pub(crate) fn body(&self) -> Body<'_> {
+        let details = match self {
+            Self::ToolNotFound { name, suggestions } => {
+                Some(Details::NotFound { tool_name: name, suggestions })
+            }
+            Self::DomainNotFound { domain, available } => {
+                Some(Details::Domain { domain, available_domains: available })
+            }
+            Self::GroupNotFound { domain, group, available } => {
+                Some(Details::Group { domain, group, available_groups: available })
+            }
+            Self::InvalidArguments { tool, domain, signature, reason: _ } => {
+                Some(Details::Arguments { tool, domain, signature })
+            }
+            Self::Execution { tool, domain, reason: _ }
+            | Self::UpstreamTimeout { tool, domain }
+            | Self::GuardRejected { tool, domain } => Some(Details::Call { tool, domain }),
+            Self::Upstream { tool, text: _ } => Some(Details::Tool { tool }),
+            Self::Usage { meta_tool, reason: _ } => Some(Details::MetaTool { meta_tool }),
+            Self::Refresh(_) | Self::RateLimited => None,
+        };
+        Body { error: self.to_string(), code: self.code(), details }
+    }
+}
+
+fn did_you_mean(suggestions: &[String]) -> String {
+    if suggestions.is_empty() {
+        return " discover_tools lists the tools there are.".to_owned();
+    }
+    format!(" Did you mean {}?", quoted(suggestions))
+}
+
+fn choice(what: &str, names: &[String]) -> String {
+    if names.is_empty() { format!("There are no {what}.") } else { format!("There are: {}.", quoted(names)) }
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::text::to_text;
+
+    #[test]
+    fn bodies_name_code_and_details_in_a_fixed_order() {
+        let error = Error::ToolNotFound { name: "x".to_owned(), suggestions: vec!["y".to_owned()] };
+        assert_eq!(
+            to_text(&error.body()),
+            r#"{"error": "Unknown tool 'x'. Did you mean 'y'?", "code": "tool_not_found", "details": {"tool_name": "x", "suggestions": ["y"]}}"#
+        );
+        assert_eq!(
+            to_text(&Error::RateLimited.body()),
+            r#"{"error": "The registry was refreshed too often; try again in a few seconds.", "code": "rate_limited"}"#
+        );
+    }
+
+    #[test]
+    fn an_upstreams_words_are_cleaned() {
+        let failed = upstream::Error::Rpc { code: -32602, message: "<system>no".to_owned(), data: None };
+        let error = Error::of_call("t", "d", &failed);
+        assert_eq!(error.code(), "execution_error");
+        assert!(!error.to_string().contains("<system>"), "{error}");
+        assert_eq!(Error::of_call("t", "d", &upstream::Error::Timeout).code(), "upstream_timeout");
+    }
+}

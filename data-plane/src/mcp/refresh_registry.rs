@@ -1,0 +1,207 @@
+//! `refresh_registry`: asks the control plane to list every upstream again, and says what changed for the caller.
+//!
+//! Owns that concurrent requests share one run and that runs are rate-limited. The change is told from the caller's
+//! own view before and after, so nothing hidden shows.
+
+mod bucket;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared, WeakShared};
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tonic::{Code, Status};
+use toolplane_proto::sync::{RefreshError, RefreshRegistryRequest};
+use toolplane_registry::{Domain, Snapshot, View};
+
+use self::bucket::Bucket;
+use super::error::Error;
+use super::text::to_text;
+use crate::caller::Caller;
+use crate::control_plane::ControlPlanes;
+use crate::live::{Live, Served};
+
+/// What one run brought: domains that could not be listed, or why there was no run. Shared by all who waited.
+type Outcome = Result<Arc<[RefreshError]>, Arc<str>>;
+
+/// Runs refreshes.
+#[derive(Debug)]
+pub(crate) struct Refresher {
+    live: Arc<Live>,
+    control_planes: ControlPlanes,
+    patience: Duration,
+    flight: Mutex<Flight>,
+}
+
+#[derive(Debug)]
+struct Flight {
+    running: Option<WeakShared<BoxFuture<'static, Outcome>>>,
+    bucket: Bucket,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    refreshed: Vec<Refreshed<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Failed<'a>>,
+}
+
+#[derive(Serialize)]
+struct Refreshed<'a> {
+    domain: &'a str,
+    added: Vec<&'a str>,
+    removed: Vec<&'a str>,
+    tool_count: usize,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    domain: &'a str,
+    error: &'a str,
+}
+
+impl Refresher {
+    pub(crate) fn new(live: Arc<Live>, control_planes: ControlPlanes, patience: Duration) -> Self {
+        let flight = Mutex::new(Flight { running: None, bucket: Bucket::default() });
+        Self { live, control_planes, patience, flight }
+    }
+
+    /// Refreshes and reports what changed since `before`, in the eyes of the caller.
+    pub(crate) async fn refresh(&self, before: &Served, caller: &Caller) -> Result<String, Error> {
+        let running = self.join().await?;
+        let errors = running.await.map_err(|reason| Error::Refresh(reason.to_string()))?;
+        let after = self.live.load();
+        Ok(report(before.snapshot(), after.snapshot(), caller, &errors))
+    }
+
+    /// Joins the run under way, or starts one.
+    async fn join(&self) -> Result<Shared<BoxFuture<'static, Outcome>>, Error> {
+        let mut flight = self.flight.lock().await;
+        // A run that has ended answered an earlier question; it says nothing about now.
+        let under_way =
+            flight.running.as_ref().and_then(WeakShared::upgrade).filter(|run| run.peek().is_none());
+        if let Some(run) = under_way {
+            return Ok(run);
+        }
+        if !flight.bucket.take(tokio::time::Instant::now()) {
+            return Err(Error::RateLimited);
+        }
+        let (live, control_planes, patience) =
+            (Arc::clone(&self.live), self.control_planes.clone(), self.patience);
+        let run = async move { run(&live, &control_planes, patience).await }.boxed().shared();
+        flight.running = run.downgrade();
+        Ok(run)
+    }
+}
+
+async fn run(live: &Live, control_planes: &ControlPlanes, patience: Duration) -> Outcome {
+    let asked = async {
+        let request = control_planes.timed(RefreshRegistryRequest {});
+        control_planes.registration()?.refresh_registry(request).await
+    };
+    let response = asked.await.map_err(|status| reason(&status))?.into_inner();
+    let version = response.version.map(Into::into).unwrap_or_default();
+    if !live.wait_for(&version, patience).await {
+        return Err("this node has not received the result yet".into());
+    }
+    Ok(response.errors.into())
+}
+
+fn reason(status: &Status) -> Arc<str> {
+    tracing::warn!(code = ?status.code(), "the control plane did not refresh: {}", status.message());
+    match status.code() {
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
+            "the control plane cannot be reached".into()
+        }
+        _ => "the control plane refused".into(),
+    }
+}
+
+fn report(before: &Snapshot, after: &Snapshot, caller: &Caller, errors: &[RefreshError]) -> String {
+    let (old, new) = (caller.view(before), caller.view(after));
+    let failed: BTreeMap<&str, &str> =
+        errors.iter().map(|error| (error.domain.as_str(), error.error.as_str())).collect();
+    // A domain that has tools of which the caller sees none, before or after, stays hidden here too.
+    let shown = |domain: &&Domain| {
+        let bare = |snapshot: &Snapshot| {
+            snapshot.domains().get(*domain).is_none_or(|entry| entry.tools().is_empty())
+        };
+        old.domain(domain.as_str()).is_some()
+            || new.domain(domain.as_str()).is_some()
+            || (bare(before) && bare(after))
+    };
+    let refreshed = after
+        .domains()
+        .keys()
+        .filter(|domain| !failed.contains_key(domain.as_str()))
+        .filter(shown)
+        .map(|domain| {
+            let (had, has) = (names(old, domain), names(new, domain));
+            Refreshed {
+                domain: domain.as_str(),
+                added: has.difference(&had).copied().collect(),
+                removed: had.difference(&has).copied().collect(),
+                tool_count: has.len(),
+            }
+        })
+        .collect();
+    let errors = after
+        .domains()
+        .keys()
+        .filter(shown)
+        .filter_map(|domain| {
+            failed.get(domain.as_str()).map(|error| Failed { domain: domain.as_str(), error })
+        })
+        .collect();
+    to_text(&Report { refreshed, errors })
+}
+
+fn names<'v>(view: &'v View, domain: &Domain) -> BTreeSet<&'v str> {
+    view.domain(domain.as_str()).into_iter().flatten().map(toolplane_registry::view::Entry::name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use toolplane_registry::Version;
+    use toolplane_registry::snapshot::Builder;
+    use toolplane_registry::test_util::{a_domain, a_tool};
+
+    use super::*;
+
+    fn snapshot(number: u64, domains: &[(&str, &[&str])]) -> Snapshot {
+        let mut builder = Builder::new(Version::new("s", number));
+        for (domain, tools) in domains {
+            builder = builder.domain(a_domain(domain, tools.iter().map(|name| a_tool(name)).collect()));
+        }
+        builder.build().unwrap()
+    }
+
+    #[test]
+    fn the_report_names_what_changed_and_leaves_out_what_failed() {
+        let before = snapshot(1, &[("a", &["x", "y"]), ("b", &["z"]), ("empty", &[])]);
+        let after = snapshot(2, &[("a", &["y", "w", "v"]), ("b", &["z"]), ("empty", &[])]);
+        let errors = [RefreshError { domain: "b".to_owned(), error: "away".to_owned() }];
+        let caller = Caller { headers: HeaderMap::new() };
+        assert_eq!(
+            report(&before, &after, &caller, &errors),
+            r#"{"refreshed": [{"domain": "a", "added": ["v", "w"], "removed": ["x"], "tool_count": 3}, {"domain": "empty", "added": [], "removed": [], "tool_count": 0}], "errors": [{"domain": "b", "error": "away"}]}"#
+        );
+        assert!(!report(&before, &after, &caller, &[]).contains("errors"));
+    }
+
+    #[tokio::test]
+    async fn a_run_is_shared_while_it_lasts_and_not_beyond() {
+        let alone = crate::Options::default();
+        let control_planes = ControlPlanes::new(&alone).unwrap();
+        let refresher = Refresher::new(Arc::new(Live::new()), control_planes, Duration::from_secs(1));
+        let (first, second) = (refresher.join().await.unwrap(), refresher.join().await.unwrap());
+        assert!(first.ptr_eq(&second));
+        assert_eq!(first.await.unwrap_err(), second.await.unwrap_err());
+        let third = refresher.join().await.unwrap();
+        assert!(third.peek().is_none(), "an ended run says nothing about now");
+    }
+}

@@ -1,0 +1,128 @@
+//! What `rmcp` does for this gateway: handshake, discovery, listing, header checks of the 2026-07-28 revision.
+//!
+//! Calls of meta-tools reach it only as a shell to be checked; the call itself travels beside it, raw, and so does
+//! the reply.
+
+use std::sync::{Arc, OnceLock};
+
+use http::request::Parts;
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult,
+    DiscoverResult, ErrorCode, Extensions, Implementation, InitializeRequestParams, InitializeResult,
+    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+    SubscriptionFilter, Tool,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+
+use super::definitions;
+use super::reply::Reply;
+use super::{Call, MetaTools};
+use crate::caller::Caller;
+
+/// How long clients may keep the list of meta-tools: it changes with the software only.
+const TOOLS_TTL_MS: u64 = 300_000;
+/// Methods that `rmcp` knows; one that ends up as unknown had parameters it could not read.
+const KNOWN_METHODS: [&str; 6] =
+    ["initialize", "ping", "tools/list", "tools/call", "server/discover", "subscriptions/listen"];
+
+/// One per request; cloning it is cheap.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    meta_tools: Arc<MetaTools>,
+    identity: Implementation,
+}
+
+/// A call on its way past `rmcp`, and the place for its reply.
+#[derive(Debug, Clone)]
+pub(super) struct Deferred {
+    pub(super) call: Call,
+    pub(super) reply: Arc<OnceLock<Reply>>,
+}
+
+impl Server {
+    pub(super) fn new(meta_tools: Arc<MetaTools>, name: &str, build: &str) -> Self {
+        Self { meta_tools, identity: Implementation::new(name, build) }
+    }
+
+    fn instructions(&self, extensions: &Extensions) -> String {
+        let headers = extensions.get::<Parts>().map(|parts| parts.headers.clone()).unwrap_or_default();
+        self.meta_tools.instructions(&Caller { headers })
+    }
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
+        ServerConfig::new(capabilities).with_server_info(self.identity.clone())
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        let result = self.negotiate_initialize(&request)?;
+        context.peer.set_peer_info(request);
+        Ok(result.with_instructions(self.instructions(&context.extensions)))
+    }
+
+    async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let config = self.get_info().with_instructions(self.instructions(&context.extensions));
+        Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), config))
+    }
+
+    async fn list_tools(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let tools = ListToolsResult::with_all_items(definitions::tools().to_vec());
+        let revision = context.protocol_version();
+        if revision.is_none_or(|revision| revision.as_str() < ProtocolVersion::V_2026_07_28.as_str()) {
+            // Caching hints came with that revision; earlier clients did not ask for them.
+            return Ok(tools);
+        }
+        Ok(tools.with_ttl_ms(TOOLS_TTL_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        definitions::tools().iter().find(|tool| tool.name == name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        _request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let parts = context.extensions.get::<Parts>();
+        let Some(deferred) = parts.and_then(|parts| parts.extensions.get::<Deferred>()).cloned() else {
+            return Err(ErrorData::internal_error("the call got lost inside the gateway", None));
+        };
+        let answered = self.meta_tools.call(deferred.call);
+        // `rmcp` runs this in a task of its own; only its token says that the client has gone.
+        let Some(reply) = context.ct.run_until_cancelled(answered).await else {
+            return Err(ErrorData::internal_error("the request was cancelled", None));
+        };
+        deferred.reply.get_or_init(|| reply);
+        Ok(CallToolResult::success(Vec::new()).into())
+    }
+
+    /// The meta-tools never change while a node runs, so an accepted subscription stays silent until it ends.
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(requested.clone())
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let CustomRequest { method, .. } = request;
+        Err(if KNOWN_METHODS.contains(&method.as_str()) {
+            ErrorData::invalid_params(format!("the parameters are not what `{method}` takes"), None)
+        } else {
+            ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None)
+        })
+    }
+}

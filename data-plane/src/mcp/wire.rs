@@ -1,0 +1,273 @@
+//! JSON-RPC as this endpoint reads and writes it: borrowed, so that what it carries stays as it was sent.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use toolplane_registry::RawJson;
+
+use super::reply::Reply;
+
+/// The body is not JSON.
+pub(super) const PARSE_ERROR: i32 = -32700;
+/// The message or its parameters are not what the method takes. Also the answer to batches and to what is no
+/// JSON-RPC, as existing clients know it.
+pub(super) const INVALID_PARAMS: i32 = -32602;
+/// The node cannot serve yet.
+pub(super) const NOT_READY: i32 = -32000;
+
+/// Keys of `_meta` that describe one hop and mean nothing on the next.
+const PER_HOP_META: &str = "io.modelcontextprotocol/";
+const PROTOCOL_VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
+const PROTOCOL_VERSION_HEADER: &str = "mcp-protocol-version";
+const HANDSHAKE_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+
+/// A request, notification or response.
+#[derive(Debug, Deserialize)]
+pub(super) struct Message<'a> {
+    #[serde(borrow)]
+    jsonrpc: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) params: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// The parameters of `tools/call`.
+#[derive(Debug, Deserialize)]
+pub(super) struct CallParams<'a> {
+    #[serde(borrow)]
+    pub(super) name: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) arguments: Option<&'a RawValue>,
+    #[serde(borrow, rename = "_meta")]
+    pub(super) meta: Option<&'a RawValue>,
+}
+
+/// Why a body is no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Not UTF-8 or not JSON.
+    #[error("the body is not JSON")]
+    Parse,
+    /// A batch.
+    #[error("batches are not supported; send one message per request")]
+    Batch,
+    /// JSON, but no JSON-RPC.
+    #[error("the body is not a JSON-RPC 2.0 message")]
+    Shape,
+}
+
+#[derive(Serialize)]
+struct Response<'a> {
+    jsonrpc: &'static str,
+    id: &'a RawValue,
+    result: &'a Reply,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    jsonrpc: &'static str,
+    id: Option<&'a RawValue>,
+    error: FailureBody<'a>,
+}
+
+#[derive(Serialize)]
+struct FailureBody<'a> {
+    code: i32,
+    message: &'a str,
+}
+
+/// A `tools/call` with nothing in it but what `rmcp` checks.
+#[derive(Serialize)]
+struct Probe<'a> {
+    jsonrpc: &'static str,
+    id: &'a RawValue,
+    method: &'static str,
+    params: ProbeParams<'a>,
+}
+
+#[derive(Serialize)]
+struct NoArguments {}
+
+#[derive(Serialize)]
+struct ProbeParams<'a> {
+    name: &'a str,
+    arguments: NoArguments,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a RawValue>,
+}
+
+impl Refusal {
+    pub(super) fn code(self) -> i32 {
+        match self {
+            Self::Parse => PARSE_ERROR,
+            Self::Batch | Self::Shape => INVALID_PARAMS,
+        }
+    }
+}
+
+impl<'a> Message<'a> {
+    /// Reads a body.
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, Refusal> {
+        let text = std::str::from_utf8(body).map_err(|_| Refusal::Parse)?;
+        let document: &RawValue = serde_json::from_str(text).map_err(|_| Refusal::Parse)?;
+        if document.get().starts_with('[') {
+            return Err(Refusal::Batch);
+        }
+        let message: Self = serde_json::from_str(document.get()).map_err(|_| Refusal::Shape)?;
+        let is_something = message.method.is_some() || message.result.is_some() || message.error.is_some();
+        let has_usable_id = message
+            .id
+            .is_none_or(|id| id.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()));
+        if message.jsonrpc == "2.0" && is_something && has_usable_id {
+            Ok(message)
+        } else {
+            Err(Refusal::Shape)
+        }
+    }
+}
+
+impl<'a> CallParams<'a> {
+    /// Reads the parameters; says in a sentence what is wrong.
+    pub(super) fn read(params: Option<&'a RawValue>) -> Result<Self, &'static str> {
+        let text = params.ok_or("`params` is missing")?.get();
+        let params: Self =
+            serde_json::from_str(text).map_err(|_| "`params` must hold the `name` of a tool")?;
+        if params.arguments.is_some_and(|raw| !raw.get().starts_with('{')) {
+            return Err("`arguments` must be an object");
+        }
+        if params.meta.is_some_and(|raw| !raw.get().starts_with('{')) {
+            return Err("`_meta` must be an object");
+        }
+        Ok(params)
+    }
+
+    /// Whether the request follows a revision with a handshake, so that nothing about it needs checking beyond
+    /// what was read. Unknown versions are left to `rmcp`, which knows how to refuse them.
+    pub(super) fn is_handshake_era(&self, headers: &HeaderMap) -> bool {
+        let by_header = headers
+            .get(PROTOCOL_VERSION_HEADER)
+            .is_none_or(|version| HANDSHAKE_VERSIONS.iter().any(|known| version == known));
+        by_header && !self.meta_keys().any(|key| key == PROTOCOL_VERSION_META)
+    }
+
+    /// The `_meta` for the upstream: without what described this hop, and absent when nothing is left.
+    pub(super) fn meta_for_upstream(&self) -> Option<RawJson> {
+        let raw = self.meta?;
+        if !raw.get().contains(PER_HOP_META) {
+            return Some(RawJson::from(raw));
+        }
+        let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get()).ok()?;
+        members.retain(|key, _| !key.starts_with(PER_HOP_META));
+        if members.is_empty() {
+            return None;
+        }
+        let kept = serde_json::value::to_raw_value(&members).ok()?;
+        Some(RawJson::from(&*kept))
+    }
+
+    /// A message for `rmcp` to check: same id, name and `_meta`, no arguments to parse.
+    pub(super) fn probe(&self, id: &RawValue) -> Vec<u8> {
+        let params = ProbeParams { name: &self.name, arguments: NoArguments {}, meta: self.meta };
+        written(&Probe { jsonrpc: "2.0", id, method: "tools/call", params })
+    }
+
+    fn meta_keys(&self) -> impl Iterator<Item = String> {
+        let raw = self.meta.filter(|raw| raw.get().contains(PER_HOP_META));
+        let members = raw.and_then(|raw| serde_json::from_str::<BTreeMap<String, &RawValue>>(raw.get()).ok());
+        members.unwrap_or_default().into_keys()
+    }
+}
+
+/// A successful response.
+pub(super) fn response(id: &RawValue, result: &Reply) -> Vec<u8> {
+    written(&Response { jsonrpc: "2.0", id, result })
+}
+
+/// An error response.
+pub(super) fn failure(id: Option<&RawValue>, code: i32, message: &str) -> Vec<u8> {
+    written(&Failure { jsonrpc: "2.0", id, error: FailureBody { code, message } })
+}
+
+#[expect(clippy::expect_used, reason = "messages have string keys and hold valid JSON")]
+fn written(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).expect("a message is serializable")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_told_apart() {
+        let refusal = |body: &[u8]| Message::read(body).map(|_| ()).unwrap_err();
+        assert_eq!(refusal(b"{nope"), Refusal::Parse);
+        assert_eq!(refusal(b"\xff\xfe"), Refusal::Parse);
+        assert_eq!(refusal(b" [{}]"), Refusal::Batch);
+        for body in [
+            r#"{"hello":1}"#,
+            "5",
+            r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+        ] {
+            assert_eq!(refusal(body.as_bytes()), Refusal::Shape, "{body}");
+        }
+        assert_eq!(refusal(br#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#), Refusal::Shape);
+        let message =
+            Message::read(br#"{"jsonrpc":"2.0","id":"a","method":"x","params":{"n":1e400}}"#).unwrap();
+        assert_eq!(message.params.unwrap().get(), r#"{"n":1e400}"#);
+        assert!(Message::read(br#"{"jsonrpc":"2.0","id":0,"result":{}}"#).unwrap().method.is_none());
+    }
+
+    fn params(text: &str) -> CallParams<'_> {
+        CallParams::read(Some(serde_json::from_str(text).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn call_parameters_are_checked() {
+        let read = |text| CallParams::read(Some(serde_json::from_str(text).unwrap())).map(|_| ());
+        assert!(CallParams::read(None).is_err());
+        for bad in
+            ["{}", "[]", r#"{"name":5}"#, r#"{"name":"x","arguments":[1]}"#, r#"{"name":"x","_meta":1}"#]
+        {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(read(r#"{"name":"x","arguments":null}"#), Ok(()));
+    }
+
+    #[test]
+    fn eras_are_told_by_header_and_meta() {
+        let with = |version: &'static str| {
+            HeaderMap::from_iter([(
+                http::HeaderName::from_static(PROTOCOL_VERSION_HEADER),
+                http::HeaderValue::from_static(version),
+            )])
+        };
+        let plain = r#"{"name":"x","_meta":{"progressToken":1}}"#;
+        let stamped = r#"{"name":"x","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#;
+        assert!(params(plain).is_handshake_era(&HeaderMap::new()));
+        assert!(params(plain).is_handshake_era(&with("2025-06-18")));
+        assert!(!params(plain).is_handshake_era(&with("2026-07-28")));
+        assert!(!params(plain).is_handshake_era(&with("nonsense")));
+        assert!(!params(stamped).is_handshake_era(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn meta_of_this_hop_stays_here_and_the_rest_travels_untouched() {
+        let meta = |text| params(text).meta_for_upstream().map(|raw| raw.as_str().to_owned());
+        assert_eq!(meta(r#"{"name":"x"}"#), None);
+        assert_eq!(meta(r#"{"name":"x","_meta":{ "k" : 1e400 }}"#).unwrap(), r#"{ "k" : 1e400 }"#);
+        let hop = r#"{"name":"x","_meta":{"io.modelcontextprotocol/clientInfo":{},"k":1}}"#;
+        assert_eq!(meta(hop).unwrap(), r#"{"k":1}"#);
+        assert_eq!(meta(r#"{"name":"x","_meta":{"io.modelcontextprotocol/clientInfo":{}}}"#), None);
+    }
+}

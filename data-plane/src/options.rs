@@ -1,0 +1,277 @@
+//! What a node can be told: plain data, its defaults and its checks.
+//!
+//! Never reads the environment or a file; the command line does that and fills these in.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tonic::transport::Uri;
+use toolplane_registry::policy::Globs;
+use toolplane_registry::{Rejection, Rule, Secret};
+use toolplane_upstream::connector;
+
+/// Settings of a node.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Names the node towards the control plane; unique in the fleet.
+    pub node_id: String,
+    /// Free labels, shown to operators.
+    pub labels: BTreeMap<String, String>,
+    /// Version of the node's software.
+    pub build: String,
+    /// The server name that MCP clients see.
+    pub name: String,
+    /// Replaces the generated instructions.
+    pub instructions: Option<String>,
+    /// Where control planes answer; tried in order, each until it fails.
+    pub control_planes: Vec<Address>,
+    /// Presented to the control plane.
+    pub node_token: Option<Secret>,
+    /// PEM file with the authority that signed the control plane's certificate; absent trusts the system's.
+    pub control_plane_ca: Option<PathBuf>,
+    /// Allows plain HTTP to a control plane beyond loopback. Credentials of upstreams travel there.
+    pub allow_plain_control_plane: bool,
+    /// Longest time for one request to the control plane.
+    pub control_plane_timeout: Duration,
+    /// Largest update that is accepted from the control plane.
+    pub max_update_bytes: usize,
+    /// Where the last-known-good snapshot is kept; absent keeps none.
+    pub data_dir: Option<PathBuf>,
+    /// The key that seals it; absent means `node.key` in the data directory.
+    pub key_file: Option<PathBuf>,
+    /// How coded errors come back.
+    pub error_results: ErrorResults,
+    /// What happens to hostile tool results.
+    pub output_guard: OutputGuard,
+    /// Longest time for one tool call.
+    pub call_deadline: Duration,
+    /// Largest request body.
+    pub max_body_bytes: usize,
+    /// How long a registration waits until this node serves it.
+    pub read_your_writes_timeout: Duration,
+    /// How long requests in flight may take once the node is told to stop.
+    pub drain_timeout: Duration,
+    /// Counts the node as ready even where every domain is empty.
+    pub ready_without_tools: bool,
+    /// Limits and rules of the way out to upstreams.
+    pub connector: connector::Options,
+}
+
+/// Where a control plane answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// `http://host:port` or `https://host:port`.
+    Tcp(Uri),
+    /// `unix:/path/to/socket`.
+    Unix(PathBuf),
+}
+
+/// How coded errors come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ErrorResults {
+    /// As results that say so: MCP hosts act on `isError`.
+    #[default]
+    IsError,
+    /// As ordinary results whose text is the error.
+    Plain,
+}
+
+/// What the output guard does with a result that holds injection patterns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GuardMode {
+    /// Nothing; results pass unread.
+    #[default]
+    Off,
+    /// Blanks the patterns.
+    Strip,
+    /// Puts a visible mark in their place.
+    Marker,
+    /// Refuses the result.
+    Reject,
+}
+
+/// Settings of the output guard.
+#[derive(Debug, Clone)]
+pub struct OutputGuard {
+    /// What to do.
+    pub mode: GuardMode,
+    /// How much of a text is read; the rest passes.
+    pub max_scan_bytes: usize,
+    /// Globs over tool names whose results pass unread.
+    pub trusted_tools: Vec<String>,
+}
+
+// ---- Options ----
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            node_id: "node".to_owned(),
+            labels: BTreeMap::new(),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            name: "toolplane".to_owned(),
+            instructions: None,
+            control_planes: Vec::new(),
+            node_token: None,
+            control_plane_ca: None,
+            allow_plain_control_plane: false,
+            control_plane_timeout: Duration::from_mins(1),
+            max_update_bytes: 256 << 20,
+            data_dir: None,
+            key_file: None,
+            error_results: ErrorResults::default(),
+            output_guard: OutputGuard::default(),
+            call_deadline: Duration::from_mins(1),
+            max_body_bytes: 4 << 20,
+            read_your_writes_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(30),
+            ready_without_tools: false,
+            connector: connector::Options::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Checks everything that can be checked before a port is bound; all mistakes are reported together.
+    pub fn validate(&self) -> Result<(), Vec<Rejection>> {
+        let mut rejections = Vec::new();
+        let mut refuse = |subject: &str, reason: &str| {
+            rejections.push(Rejection::new(subject, Rule::Setting, reason));
+        };
+        if self.node_id.trim().is_empty() {
+            refuse("node id", "is blank");
+        }
+        if self.name.trim().is_empty() {
+            refuse("server name", "is blank");
+        }
+        if self.control_planes.is_empty() && self.data_dir.is_none() {
+            refuse("control planes", "none is given and there is no data directory to serve from");
+        }
+        for address in &self.control_planes {
+            if !self.allow_plain_control_plane && !address.is_private() {
+                refuse(
+                    &format!("control plane `{address}`"),
+                    "is reached over plain HTTP, where credentials can be read; use https, or allow it explicitly",
+                );
+            }
+        }
+        if self.key_file.is_some() && self.data_dir.is_none() {
+            refuse("key file", "has no use without a data directory");
+        }
+        for (name, duration) in [
+            ("control plane timeout", self.control_plane_timeout),
+            ("call deadline", self.call_deadline),
+            ("read-your-writes timeout", self.read_your_writes_timeout),
+        ] {
+            if duration.is_zero() {
+                refuse(name, "is zero");
+            }
+        }
+        if self.max_body_bytes == 0 {
+            refuse("body limit", "is zero");
+        }
+        if let Err(rejection) = Globs::compile(&self.output_guard.trusted_tools) {
+            rejections.push(Rejection { subject: "trusted output tools".to_owned(), ..rejection });
+        }
+        if rejections.is_empty() { Ok(()) } else { Err(rejections) }
+    }
+}
+
+// ---- Address ----
+
+impl Address {
+    /// Reads `http://…`, `https://…` or `unix:/path`.
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        let refuse = |reason: &str| Rejection::new(format!("control plane `{text}`"), Rule::Url, reason);
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
+            return if path.is_absolute() {
+                Ok(Self::Unix(path))
+            } else {
+                Err(refuse("names no absolute path"))
+            };
+        }
+        let uri: Uri = text.parse().map_err(|_| refuse("is no URL"))?;
+        match (uri.scheme_str(), uri.host()) {
+            (Some("http" | "https"), Some(_)) => Ok(Self::Tcp(uri)),
+            _ => Err(refuse("must begin with http://, https:// or unix:/")),
+        }
+    }
+
+    /// Whether nobody on the way can read along.
+    fn is_private(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp(uri) => uri.scheme_str() == Some("https") || uri.host().is_some_and(is_loopback_host),
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            // An authority may hold a password; host and port say enough.
+            Self::Tcp(uri) => {
+                write!(f, "{}://{}", uri.scheme_str().unwrap_or("http"), uri.host().unwrap_or_default())?;
+                uri.port_u16().map_or(Ok(()), |port| write!(f, ":{port}"))
+            }
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Whether a host, with or without the brackets of an IPv6 literal, is this machine.
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+// ---- OutputGuard ----
+
+impl Default for OutputGuard {
+    fn default() -> Self {
+        Self { mode: GuardMode::default(), max_scan_bytes: 1 << 20, trusted_tools: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_shown_without_credentials() {
+        let unix = Address::parse("unix:/run/toolplane.sock").unwrap();
+        assert_eq!(unix, Address::Unix("/run/toolplane.sock".into()));
+        let tcp = Address::parse("https://user:pw@cp.example:7400/x").unwrap();
+        assert_eq!(tcp.to_string(), "https://cp.example:7400");
+        for bad in ["cp:7400", "ftp://x", "unix:relative", "", "http://"] {
+            assert_eq!(Address::parse(bad).unwrap_err().rule, Rule::Url, "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        let options = Options {
+            node_id: " ".to_owned(),
+            control_planes: vec![Address::parse("http://cp.example:1").unwrap()],
+            key_file: Some("/key".into()),
+            call_deadline: Duration::ZERO,
+            ..Options::default()
+        };
+        let subjects: Vec<_> = options.validate().unwrap_err().into_iter().map(|r| r.subject).collect();
+        assert_eq!(subjects, ["node id", "control plane `http://cp.example:1`", "key file", "call deadline"]);
+    }
+
+    #[test]
+    fn loopback_sockets_and_tls_need_no_permission() {
+        for address in
+            ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1", "https://cp:1", "unix:/s"]
+        {
+            let options =
+                Options { control_planes: vec![Address::parse(address).unwrap()], ..Options::default() };
+            assert!(options.validate().is_ok(), "{address}");
+        }
+    }
+}

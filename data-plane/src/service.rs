@@ -1,0 +1,145 @@
+//! Assembly of a node: builds the parts in order, runs them, drains.
+
+use std::sync::Arc;
+
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use toolplane_registry::Rejection;
+use toolplane_upstream::{Client, Connector};
+
+use crate::control_plane::{self, ControlPlanes};
+use crate::live::Live;
+use crate::mcp::MetaTools;
+use crate::mcp::endpoint::Endpoint;
+use crate::options::Options;
+use crate::output_guard::Guard;
+use crate::rest::{self, Health, Proxy};
+use crate::sync::Follower;
+use crate::sync::last_good::{self, LastGood};
+
+/// Why a node cannot be built or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Settings that make no sense; all of them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Options(Vec<Rejection>),
+    /// The channels to the control planes cannot be set up.
+    #[error(transparent)]
+    ControlPlane(#[from] control_plane::Error),
+    /// The last-known-good file has no usable place or key.
+    #[error(transparent)]
+    LastGood(#[from] last_good::Error),
+    /// The way out to upstreams cannot be set up.
+    #[error(transparent)]
+    Upstream(#[from] toolplane_upstream::Error),
+    /// The listener failed.
+    #[error("cannot serve: {0}")]
+    Serve(#[from] std::io::Error),
+    /// A task of the node ended when it should not have.
+    #[error("a part of the node failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// A node, ready to run.
+#[derive(Debug)]
+pub struct Service {
+    options: Options,
+    live: Arc<Live>,
+    control_planes: ControlPlanes,
+    last_good: Option<Arc<LastGood>>,
+    client: Client,
+    guard: Guard,
+}
+
+/// A view into a running node, for embedding and tests.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    live: Arc<Live>,
+}
+
+impl Service {
+    /// Builds a node and loads its last-known-good snapshot. Call it within a Tokio runtime: the channels to the
+    /// control planes belong to one.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        options.validate().map_err(Error::Options)?;
+        let guard = Guard::new(&options.output_guard).map_err(|rejection| Error::Options(vec![rejection]))?;
+        let control_planes = ControlPlanes::new(&options)?;
+        let client = Client::new(Connector::new(options.connector.clone())?);
+        let live = Arc::new(Live::new());
+        let last_good = match &options.data_dir {
+            None => None,
+            Some(data_dir) => {
+                let file = LastGood::open(data_dir, options.key_file.as_deref())?;
+                if let Some(served) = file.read() {
+                    tracing::info!(snapshot.version = %served.snapshot().version(), "serving last-known-good");
+                    live.swap(served);
+                }
+                Some(Arc::new(file))
+            }
+        };
+        Ok(Self { options, live, control_planes, last_good, client, guard })
+    }
+
+    /// A handle that stays usable while the node runs.
+    pub fn handle(&self) -> Handle {
+        Handle { live: Arc::clone(&self.live) }
+    }
+
+    /// Serves until told to stop; then takes no more connections, finishes what is running, bounded by the drain
+    /// timeout, and returns.
+    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
+        let Self { options, live, control_planes, last_good, client, guard } = self;
+        let on_loopback = listener.local_addr()?.ip().is_loopback();
+        let meta_tools = MetaTools::new(&options, &live, &control_planes, client.clone(), guard);
+        let endpoint = Endpoint::new(&options, Arc::new(meta_tools), on_loopback, &shutdown);
+        let proxy = Proxy {
+            live: Arc::clone(&live),
+            control_planes: control_planes.clone(),
+            max_body_bytes: options.max_body_bytes,
+            patience: options.read_your_writes_timeout,
+        };
+        let health = Health { live: Arc::clone(&live), ready_without_tools: options.ready_without_tools };
+        let router = rest::router(Arc::new(endpoint), Arc::new(proxy), health);
+
+        // Dropping the set on any way out stops the follower with the rest.
+        let mut tasks = JoinSet::new();
+        let follower = Follower::new(&options, live, control_planes, last_good);
+        // Requests in flight may still wait for a version, so following outlasts the listener.
+        let follow_until = CancellationToken::new();
+        tasks.spawn(follower.run(follow_until.clone()));
+
+        // Without this, small replies wait for the client's delayed acknowledgement.
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "cannot set TCP_NODELAY");
+            }
+        });
+        let serving = axum::serve(listener, router)
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+            .into_future();
+        let out_of_time = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(options.drain_timeout).await;
+        };
+        tokio::select! {
+            served = serving => served?,
+            () = out_of_time => tracing::warn!("stopped with requests still running"),
+            Some(ended) = tasks.join_next() => ended?,
+        }
+        follow_until.cancel();
+        client.close().await;
+        while let Some(ended) = tasks.join_next().await {
+            ended?;
+        }
+        Ok(())
+    }
+}
+
+impl Handle {
+    /// What the node serves.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+}
