@@ -81,6 +81,10 @@ impl Endpoint {
             return Err(Denial::Http(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"));
         }
         check_media_types(request.headers())?;
+        if wire::names_lost_session(request.headers()) {
+            let reason = "there is no such session; initialize again";
+            return Err(Denial::rpc(StatusCode::NOT_FOUND, None, wire::NO_SESSION, reason));
+        }
         let (parts, body) = request.into_parts();
         let body = read(body, self.max_body_bytes).await?;
         let message = Message::read(&body).map_err(|refusal| {

@@ -15,6 +15,8 @@ pub(super) const PARSE_ERROR: i32 = -32700;
 /// The message or its parameters are not what the method takes. Also the answer to batches and to what is no
 /// JSON-RPC, as existing clients know it.
 pub(super) const INVALID_PARAMS: i32 = -32602;
+/// The request names a session, and this node keeps none.
+pub(super) const NO_SESSION: i32 = -32600;
 /// The node cannot serve yet.
 pub(super) const NOT_READY: i32 = -32000;
 
@@ -64,6 +66,20 @@ pub(super) enum Refusal {
     /// JSON, but no JSON-RPC.
     #[error("the body is not a JSON-RPC 2.0 message")]
     Shape,
+}
+
+/// Whether the headers leave a request to the revisions with a handshake.
+fn names_handshake_era(headers: &HeaderMap) -> bool {
+    headers
+        .get(PROTOCOL_VERSION_HEADER)
+        .is_none_or(|version| HANDSHAKE_VERSIONS.iter().any(|known| version == known))
+}
+
+/// Whether a client of the handshake era speaks in a session. We issue none, so it is some other gateway's and
+/// gone: by the transport's rules the client has to hear 404, and initializes anew. Later revisions know no
+/// sessions and have the header ignored.
+pub(super) fn names_lost_session(headers: &HeaderMap) -> bool {
+    headers.contains_key("mcp-session-id") && names_handshake_era(headers)
 }
 
 #[derive(Serialize)]
@@ -154,10 +170,7 @@ impl<'a> CallParams<'a> {
     /// Whether the request follows a revision with a handshake, so that nothing about it needs checking beyond
     /// what was read. Unknown versions are left to `rmcp`, which knows how to refuse them.
     pub(super) fn is_handshake_era(&self, headers: &HeaderMap) -> bool {
-        let by_header = headers
-            .get(PROTOCOL_VERSION_HEADER)
-            .is_none_or(|version| HANDSHAKE_VERSIONS.iter().any(|known| version == known));
-        by_header && !self.meta_keys().any(|key| key == PROTOCOL_VERSION_META)
+        names_handshake_era(headers) && !self.meta_keys().any(|key| key == PROTOCOL_VERSION_META)
     }
 
     /// The `_meta` for the upstream: without what described this hop, and absent when nothing is left.

@@ -118,14 +118,15 @@ async fn media_types_and_sizes_are_checked() {
 }
 
 #[tokio::test]
-async fn ids_come_back_and_sessions_do_not_matter() {
+async fn ids_come_back_and_sessions_of_others_are_gone() {
     let node = world().await.node;
     for id in [r#""abc-1""#, "0", "-7"] {
         let answer = node.rpc(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#)).await;
         assert_eq!(answer.json()["id"].to_string(), id);
     }
     let headers = [("mcp-session-id", "0123456789abcdef"), ("mcp-protocol-version", "2025-06-18")];
-    assert_eq!(node.rpc_with(PING, &headers).await.status, 200);
+    let answer = node.rpc_with(PING, &headers).await;
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_i64()), (404, Some(-32600)));
     let notification = node.rpc(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
     assert_eq!((notification.status, notification.body.as_str()), (202, ""));
 }
