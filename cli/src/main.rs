@@ -1,1 +1,39 @@
-fn main() {}
+//! The `toolplane` binary: runs either plane or both, and the operator's commands.
+//!
+//! # Responsibilities
+//!
+//! * Everything global to the process: the command line, the environment, signals, the log, the exit code.
+//! * Assembling the planes, and the commands that speak to them.
+//!
+//! # Not here
+//!
+//! No rule about tools, upstreams or callers: those are in the planes.
+//!
+//! # Layout
+//!
+//! [`args`] is what was typed, [`env`] and [`settings`] what it means together with the environment, [`commands`]
+//! what is done, [`output`] what is printed, [`exit`] what the process ends with.
+
+mod args;
+mod client;
+mod commands;
+mod env;
+mod exit;
+mod mcp_client;
+mod output;
+mod settings;
+mod shutdown;
+mod telemetry;
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match commands::run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::failure(&failure);
+            failure.code()
+        }
+    }
+}

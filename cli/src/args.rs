@@ -1,0 +1,104 @@
+//! The command tree: what was typed, not what it means.
+
+mod operator;
+mod planes;
+
+pub(crate) use operator::{
+    CallTool, Clearable, Connection, ListTools, NodeCommand, PolicyCommand, ReadConnection, Role,
+    SchemaPolicy, SessionMode, TokenCommand, ToolCommand, UpstreamCommand, UpstreamFields,
+};
+pub(crate) use planes::{ControlPlaneArgs, DataPlaneArgs, DemoArgs, MigrateArgs, StandaloneArgs};
+
+use clap::{Parser, Subcommand};
+
+/// One MCP endpoint in front of many MCP servers.
+///
+/// Toolplane is a gateway for the Model Context Protocol: a client connects to one address, discovers the tools of
+/// many upstream servers, reads their schemas and calls them. `standalone` is all of it in one process; `control-plane`
+/// and `data-plane` are the two halves for a fleet; the other commands are for operators.
+#[derive(Debug, Parser)]
+#[command(
+    name = "toolplane",
+    version,
+    propagate_version = true,
+    after_help = "\
+Examples:
+  toolplane demo                                      see it work, with servers of its own
+  GATEWAY_UPSTREAMS='{\"crm\": \"http://crm:8080/mcp\"}' toolplane standalone
+  toolplane upstream add crm http://crm:8080/mcp      while a gateway runs on this machine
+  toolplane tool call crm_search '{\"query\": \"ada\"}'
+
+Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 no control plane answered.
+Settings come from flags, then from environment variables (docs/OPERATIONS.md lists them), then from defaults."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Standalone(StandaloneArgs),
+    ControlPlane(ControlPlaneArgs),
+    DataPlane(DataPlaneArgs),
+    Demo(DemoArgs),
+    Migrate(MigrateArgs),
+    /// Register upstream MCP servers, look at them, change and remove them
+    #[command(subcommand)]
+    Upstream(UpstreamCommand),
+    /// Look at and set the access policy: which tools are offered at all
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Find tools, read their schemas, call them
+    #[command(subcommand)]
+    Tool(ToolCommand),
+    /// Look at the data-plane nodes
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Create, list and revoke access tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn help_of(command: &mut clap::Command, path: &str, out: &mut String) {
+        let name = format!("{path} {}", command.get_name()).trim().to_owned();
+        let help = command.clone().term_width(100).render_long_help();
+        out.extend(["$ ", &name, " --help\n", &help.to_string(), "\n"]);
+        for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+            help_of(inner, &name, out);
+        }
+    }
+
+    #[test]
+    fn help_teaches() {
+        let mut help = String::new();
+        let mut command = Arguments::command();
+        command.build();
+        help_of(&mut command, "", &mut help);
+        insta::assert_snapshot!(help);
+    }
+
+    #[test]
+    fn the_tree_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn no_flag_takes_a_secret() {
+        fn check(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                let id = argument.get_id().as_str();
+                let takes_secret = ["token", "password", "secret"].contains(&id);
+                assert!(!takes_secret, "{} of {}", id, command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Arguments::command());
+    }
+}

@@ -1,0 +1,73 @@
+//! One module per command; this one chooses.
+
+mod control_plane;
+mod data_plane;
+mod demo;
+mod folder;
+mod gateway;
+mod headers;
+mod listen;
+mod migrate;
+mod node;
+mod policy;
+mod standalone;
+mod token;
+mod tool;
+mod upstream;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use crate::args::{Arguments, Command};
+use crate::env::Variables;
+use crate::exit::{Failure, Kind};
+use crate::settings::Logging;
+use crate::{output, telemetry};
+
+/// Parses the command line and does what it says.
+pub(crate) async fn run() -> Result<(), Failure> {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let (variables, not_text) = Variables::of_process();
+    if !not_text.is_empty() {
+        let messages = not_text.iter().map(|name| format!("{name}: is no text (UTF-8)")).collect();
+        return Err(Failure { kind: Kind::Usage, messages, hints: Vec::new() });
+    }
+    dispatch(arguments.command, &variables).await
+}
+
+async fn dispatch(command: Command, variables: &Variables) -> Result<(), Failure> {
+    match command {
+        Command::Standalone(args) => Box::pin(standalone::run(args, variables)).await,
+        Command::ControlPlane(args) => Box::pin(control_plane::run(args, variables)).await,
+        Command::DataPlane(args) => Box::pin(data_plane::run(args, variables)).await,
+        Command::Demo(args) => Box::pin(demo::run(args, variables)).await,
+        Command::Migrate(args) => migrate::run(args, variables).await,
+        Command::Upstream(command) => Box::pin(upstream::run(command, variables)).await,
+        Command::Policy(command) => policy::run(command, variables).await,
+        Command::Tool(command) => Box::pin(tool::run(command, variables)).await,
+        Command::Node(command) => node::run(command, variables).await,
+        Command::Token(command) => token::run(command, variables).await,
+    }
+}
+
+/// Help and version are answers, anything else is a mistake.
+fn usage(error: &clap::Error) -> Result<(), Failure> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => output::text(&error.render().to_string()),
+        _ => {
+            output::say(error.render().to_string().trim_end());
+            Err(Failure { kind: Kind::Usage, messages: Vec::new(), hints: Vec::new() })
+        }
+    }
+}
+
+/// Starts the log of a command that runs something, and tells about variables that nobody reads.
+fn start_log(logging: &Logging, variables: &Variables) {
+    telemetry::install(logging, output::colors(variables));
+    for name in variables.unknown() {
+        tracing::warn!(variable = name, "`{name}` means nothing to this release");
+    }
+}

@@ -1,0 +1,64 @@
+//! `toolplane control-plane`: the registry and its admin API.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use toolplane_control_plane::{Listener, Service};
+
+use super::folder::{self, Folder};
+use super::{listen, start_log};
+use crate::args::ControlPlaneArgs;
+use crate::env::{self, Variables};
+use crate::exit::Failure;
+use crate::settings::control_plane::{Flags, Listen};
+use crate::settings::{self, ControlPlane, DataDir, Logging};
+use crate::shutdown::{self, Signals};
+
+const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+
+pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result<(), Failure> {
+    let ControlPlaneArgs { data_dir, database_url, listen } = args;
+    let (logging, dir, control, drain) = settings::read(variables, |reader| {
+        let logging = Logging::read(reader);
+        settings::refuse_unsupported(reader);
+        let dir = DataDir::read(reader, data_dir.data_dir.as_deref());
+        let flags = Flags { database_url: database_url.as_deref(), listen: listen.as_deref() };
+        let control = ControlPlane::read(reader, &dir, &flags);
+        (logging, dir, control, reader.seconds(&env::DRAIN_TIMEOUT).unwrap_or(DEFAULT_DRAIN))
+    })?;
+    start_log(&logging, variables);
+    let signals = Signals::listen()?;
+    let mut folder = Folder::open(dir.path(), &dir.lock())?;
+    let listen = control.listen.map_or_else(Listen::fallback, Ok).map_err(Failure::usage)?;
+    let (listener, address) = bind(&listen, &dir, &mut folder).await?;
+    let service = Service::start(control.options).await.map_err(listen::control_failure)?;
+    folder.note(dir.admin_url(), &address)?;
+    tracing::info!(%address, "serving the admin API at {address}");
+    let shutdown = CancellationToken::new();
+    let running = async {
+        let outcome = service.run(vec![listener], shutdown.clone()).await;
+        drop(folder);
+        outcome.map_err(listen::control_failure)
+    };
+    shutdown::supervise(running, &shutdown, drain, signals).await
+}
+
+async fn bind(listen: &Listen, dir: &DataDir, folder: &mut Folder) -> Result<(Listener, String), Failure> {
+    match listen {
+        Listen::Tcp(address) => {
+            let (listener, address) = listen::tcp(&address.ip().to_string(), address.port()).await?;
+            Ok((Listener::Tcp(listener), format!("http://{}", listen::reachable(address))))
+        }
+        Listen::Unix(path) => {
+            let address = format!("unix:{}", path.display());
+            // Another folder's lock says nothing about this socket, so whoever answers there keeps it.
+            if !path.starts_with(dir.path()) && tokio::net::UnixStream::connect(path).await.is_ok() {
+                return Err(Failure::failed(format!("`{}` is in use", path.display())));
+            }
+            if let Some(parent) = path.parent() {
+                folder::make_private(parent)?;
+            }
+            Ok((Listener::Unix(folder.listen(path.clone())?), address))
+        }
+    }
+}

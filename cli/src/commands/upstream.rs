@@ -1,0 +1,263 @@
+//! `toolplane upstream`: what is registered.
+
+mod view;
+
+use prost_types::FieldMask;
+use toolplane_proto::admin as wire;
+use toolplane_proto::sync;
+
+use self::view::{Refreshed, Upstream};
+use super::headers;
+use crate::args::{Clearable, ReadConnection, SchemaPolicy, SessionMode, UpstreamCommand, UpstreamFields};
+use crate::client::{Client, PAGE_SIZE};
+use crate::env::Variables;
+use crate::exit::Failure;
+use crate::output;
+
+pub(crate) async fn run(command: UpstreamCommand, variables: &Variables) -> Result<(), Failure> {
+    match command {
+        UpstreamCommand::Add { domain, url, fields, allow_unreachable, dry_run, read } => {
+            let (mut upstream, _) = changes(&fields, variables)?;
+            (upstream.domain, upstream.url) = (domain, url);
+            let request = wire::CreateUpstreamRequest {
+                upstream: Some(upstream),
+                validate_only: dry_run,
+                allow_unreachable,
+            };
+            add(request, &read, variables).await
+        }
+        UpstreamCommand::Get { domain, read } => get(domain, &read, variables).await,
+        UpstreamCommand::List { read } => list(&read, variables).await,
+        UpstreamCommand::Update { domain, url, fields, clear, allow_unreachable, dry_run, read } => {
+            let (upstream, mask) = update_of(domain, url, &fields, &clear, variables)?;
+            let request = wire::UpdateUpstreamRequest {
+                upstream: Some(upstream),
+                update_mask: Some(FieldMask { paths: mask }),
+                validate_only: dry_run,
+                allow_unreachable,
+            };
+            update(request, &fields, &read, variables).await
+        }
+        UpstreamCommand::Remove { domain, confirmation, connection } => {
+            output::confirm(&format!("Remove upstream `{domain}` and its tools?"), confirmation.yes)?;
+            let client = Client::connect(&connection, variables).await?;
+            let request = wire::DeleteUpstreamRequest { domain: domain.clone(), etag: String::new() };
+            let removed = client.upstreams().delete_upstream(request).await?.into_inner().tools_removed;
+            output::say(&format!("removed `{domain}` and {}", counted(removed.len(), "tool")));
+            Ok(())
+        }
+        UpstreamCommand::Refresh { domains, read } => refresh(domains, &read, variables).await,
+    }
+}
+
+async fn add(
+    request: wire::CreateUpstreamRequest,
+    read: &ReadConnection,
+    variables: &Variables,
+) -> Result<(), Failure> {
+    let dry_run = request.validate_only;
+    let client = Client::connect(&read.connection, variables).await?;
+    let answer = client.upstreams().create_upstream(request).await?.into_inner();
+    let upstream = Upstream::from(answer.upstream.unwrap_or_default());
+    let found = counted(answer.tools_added.len(), "tool");
+    let done = if dry_run { "would register" } else { "registered" };
+    output::say(&format!("{done} `{}` with {found}", upstream.domain));
+    output::data(read.output, &upstream, Upstream::details)
+}
+
+async fn get(domain: String, read: &ReadConnection, variables: &Variables) -> Result<(), Failure> {
+    let client = Client::connect(&read.connection, variables).await?;
+    let upstream = client.upstreams().get_upstream(wire::GetUpstreamRequest { domain }).await?.into_inner();
+    output::data(read.output, &Upstream::from(upstream), Upstream::details)
+}
+
+async fn list(read: &ReadConnection, variables: &Variables) -> Result<(), Failure> {
+    let client = Client::connect(&read.connection, variables).await?;
+    let (mut upstreams, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = wire::ListUpstreamsRequest { page_size: PAGE_SIZE, page_token };
+        let page = client.upstreams().list_upstreams(request).await?.into_inner();
+        upstreams.extend(page.upstreams.into_iter().map(Upstream::from));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return output::data(read.output, &upstreams, |upstreams| view::table(upstreams));
+        }
+    }
+}
+
+async fn update(
+    mut request: wire::UpdateUpstreamRequest,
+    fields: &UpstreamFields,
+    read: &ReadConnection,
+    variables: &Variables,
+) -> Result<(), Failure> {
+    let client = Client::connect(&read.connection, variables).await?;
+    if let Some(upstream) =
+        request.upstream.as_mut().filter(|_| fields.allowed.is_empty() != fields.denied.is_empty())
+    {
+        // Half of the filter was named; the other half stays as it is, and nobody may change it meanwhile.
+        let request = wire::GetUpstreamRequest { domain: upstream.domain.clone() };
+        let current = client.upstreams().get_upstream(request).await?.into_inner();
+        let held = current.filter.unwrap_or_default();
+        let filter = upstream.filter.get_or_insert_default();
+        if fields.allowed.is_empty() {
+            filter.allowed = held.allowed;
+        } else {
+            filter.denied = held.denied;
+        }
+        upstream.etag = current.etag;
+    }
+    let dry_run = request.validate_only;
+    let answer = client.upstreams().update_upstream(request).await?.into_inner();
+    let upstream = Upstream::from(answer.upstream.unwrap_or_default());
+    output::say(&format!("{} `{}`", if dry_run { "would update" } else { "updated" }, upstream.domain));
+    output::data(read.output, &upstream, Upstream::details)
+}
+
+async fn refresh(domains: Vec<String>, read: &ReadConnection, variables: &Variables) -> Result<(), Failure> {
+    let client = Client::connect(&read.connection, variables).await?;
+    let request = wire::RefreshUpstreamsRequest { domains };
+    let answer = client.upstreams().refresh_upstreams(request).await?.into_inner();
+    let refreshed: Vec<Refreshed> = answer.refreshed.into_iter().map(Refreshed::from).collect();
+    output::data(read.output, &refreshed, |refreshed| view::refreshed(refreshed))?;
+    match refreshed.iter().filter(|one| one.error.is_some()).count() {
+        0 => Ok(()),
+        failed => Err(Failure::failed(format!("{} could not be listed", counted(failed, "upstream")))
+            .hint("their tools stay as they were")),
+    }
+}
+
+/// What an update changes: the new values, and which fields they are.
+fn update_of(
+    domain: String,
+    url: Option<String>,
+    fields: &UpstreamFields,
+    clear: &[Clearable],
+    variables: &Variables,
+) -> Result<(wire::Upstream, Vec<String>), Failure> {
+    let (mut upstream, mut mask) = changes(fields, variables)?;
+    upstream.domain = domain;
+    if let Some(url) = url {
+        upstream.url = url;
+        mask.push("url".to_owned());
+    }
+    for field in clear {
+        let path = match field {
+            Clearable::Description => "description",
+            Clearable::DiscoveryUrl => "discovery_url",
+            Clearable::Headers => "headers",
+            Clearable::ForwardHeaders => "forward_headers",
+            Clearable::Filter => "filter",
+        };
+        if mask.iter().any(|named| named == path) {
+            return Err(Failure::usage(format!("`{path}` is set and cleared at once")));
+        }
+        mask.push(path.to_owned());
+    }
+    if mask.is_empty() {
+        return Err(
+            Failure::usage("nothing to change was named").hint("see `toolplane upstream update --help`")
+        );
+    }
+    Ok((upstream, mask))
+}
+
+/// The fields that were named, and their names on the wire.
+fn changes(fields: &UpstreamFields, variables: &Variables) -> Result<(wire::Upstream, Vec<String>), Failure> {
+    let UpstreamFields {
+        description,
+        discovery_url,
+        header_env,
+        header_file,
+        forward_header,
+        allowed,
+        denied,
+        schema_policy,
+        session_mode,
+    } = fields;
+    let (mut upstream, mut mask) = (wire::Upstream::default(), Vec::new());
+    let mut named = |path: &str| mask.push(path.to_owned());
+    if let Some(description) = description {
+        upstream.description.clone_from(description);
+        named("description");
+    }
+    if let Some(url) = discovery_url {
+        upstream.discovery_url.clone_from(url);
+        named("discovery_url");
+    }
+    let headers = headers::read(header_env, header_file, variables)?;
+    if !headers.is_empty() {
+        upstream.headers = headers;
+        named("headers");
+    }
+    if !forward_header.is_empty() {
+        let globs = if forward_header == &["none"] { Vec::new() } else { forward_header.clone() };
+        upstream.forward_headers = Some(wire::HeaderGlobs { globs });
+        named("forward_headers");
+    }
+    if !allowed.is_empty() || !denied.is_empty() {
+        let allowed =
+            Some(wire::Globs { globs: allowed.clone() }).filter(|allowed| !allowed.globs.is_empty());
+        upstream.filter = Some(wire::ToolFilter { allowed, denied: denied.clone() });
+        named("filter");
+    }
+    if let Some(policy) = schema_policy {
+        upstream.schema_policy = match policy {
+            SchemaPolicy::Accept => wire::SchemaPolicy::Accept,
+            SchemaPolicy::Pin => wire::SchemaPolicy::Pin,
+        }
+        .into();
+        named("schema_policy");
+    }
+    if let Some(mode) = session_mode {
+        upstream.session_mode = match mode {
+            SessionMode::Isolated => sync::SessionMode::Isolated,
+            SessionMode::Shared => sync::SessionMode::Shared,
+        }
+        .into();
+        named("session_mode");
+    }
+    Ok((upstream, mask))
+}
+
+/// "1 tool", "2 tools".
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_names_only_what_changes() {
+        let fields = UpstreamFields { denied: vec!["*_delete".into()], ..UpstreamFields::default() };
+        let (upstream, mask) = update_of(
+            "crm".into(),
+            Some("http://new/mcp".into()),
+            &fields,
+            &[Clearable::Headers],
+            &Variables::default(),
+        )
+        .unwrap();
+        assert_eq!(mask, ["filter", "url", "headers"]);
+        assert_eq!((upstream.domain.as_str(), upstream.url.as_str()), ("crm", "http://new/mcp"));
+        assert!(upstream.headers.is_empty());
+    }
+
+    #[test]
+    fn an_empty_or_contradicting_update_is_a_mistake() {
+        let none = UpstreamFields::default();
+        assert!(update_of("a".into(), None, &none, &[], &Variables::default()).is_err());
+        let described = UpstreamFields { description: Some("x".into()), ..none };
+        let clear = [Clearable::Description];
+        assert!(update_of("a".into(), None, &described, &clear, &Variables::default()).is_err());
+    }
+
+    #[test]
+    fn forwarding_none_is_an_empty_list() {
+        let fields = UpstreamFields { forward_header: vec!["none".into()], ..UpstreamFields::default() };
+        let (upstream, _) = changes(&fields, &Variables::default()).unwrap();
+        assert_eq!(upstream.forward_headers, Some(wire::HeaderGlobs { globs: Vec::new() }));
+    }
+}

@@ -1,0 +1,172 @@
+//! The variables themselves, in the order of the reference page.
+
+use super::{ReadBy, Variable};
+
+/// Declares the constants and [`ALL`] in one go, so that neither can lack what the other has.
+macro_rules! variables {
+    ($($constant:ident = $name:literal, $reader:ident, $default:literal $(, $secret:ident)?; $($doc:literal)+)*) => {
+        $(
+            #[doc = concat!($($doc),+)]
+            pub(crate) const $constant: Variable = Variable {
+                name: $name,
+                doc: concat!($($doc),+),
+                default: $default,
+                secret: false $(|| $secret)?,
+                reader: ReadBy::$reader,
+            };
+        )*
+        /// Every variable.
+        pub(crate) const ALL: &[Variable] = &[$($constant),*];
+    };
+}
+
+#[expect(non_upper_case_globals, reason = "reads as a word in the list below")]
+const secret: bool = true;
+
+variables! {
+    LOG_LEVEL = "LOG_LEVEL", Everything, "`INFO`";
+        "How much is logged: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`, in any case."
+    LOG_FILTER = "TOOLPLANE_LOG_FILTER", Everything, "";
+        "Filter directives such as `toolplane_control_plane=debug,rmcp=warn`, laid over `LOG_LEVEL`."
+    LOG_FORMAT = "TOOLPLANE_LOG_FORMAT", Everything, "`text`";
+        "`text` or `json`; logs go to stderr."
+    NO_COLOR = "NO_COLOR", Everything, "";
+        "Set to anything: no colors."
+    DATA_DIR = "TOOLPLANE_DATA_DIR", Everything, "`$XDG_DATA_HOME/toolplane`";
+        "Folder of the database, keys, tokens and the admin socket; `--data-dir` wins. Commands look there for the "
+        "socket and the token of a gateway on the same machine."
+    XDG_DATA_HOME = "XDG_DATA_HOME", Everything, "`~/.local/share`";
+        "Where the default data folder lies."
+    HOME = "HOME", Everything, "";
+        "Where `~` is."
+
+    GATEWAY_URL_GUARD_ALLOW_PRIVATE_RANGES = "GATEWAY_URL_GUARD_ALLOW_PRIVATE_RANGES", Planes, "`true`";
+        "Whether upstreams may have private and loopback addresses. Metadata, link-local, multicast and unspecified "
+        "addresses are refused always."
+    SECRET_KEY_FILE = "TOOLPLANE_SECRET_KEY_FILE", Planes, "in the data folder";
+        "File with the key that seals secrets at rest: 64 hexadecimal digits. A control plane with Postgres needs it, the "
+        "same one for all; otherwise one is created where this is unset."
+    DRAIN_TIMEOUT = "TOOLPLANE_DRAIN_TIMEOUT", Planes, "`30`";
+        "Seconds that running requests get to finish after the first signal; a second signal ends the process at once."
+
+    GATEWAY_UPSTREAMS = "GATEWAY_UPSTREAMS", ControlPlane, "";
+        "JSON object of upstreams: `{\"domain\": \"url\"}` or `{\"domain\": {\"url\": …, \"allowed_tools\": […], "
+        "\"denied_tools\": […]}}`. Further keys: `discovery_url`, `description`, `headers`, `forward_headers`, "
+        "`schema_policy` (`accept`, `pin`), `session_mode` (`isolated`, `shared`). Applied at every start."
+    GATEWAY_DOMAIN_DESCRIPTIONS = "GATEWAY_DOMAIN_DESCRIPTIONS", ControlPlane, "";
+        "JSON object of descriptions: `{\"domain\": \"text\"}`. They win over registered ones."
+    GATEWAY_UPSTREAM_HEADERS = "GATEWAY_UPSTREAM_HEADERS", ControlPlane, "", secret;
+        "JSON object of headers sent to upstreams: `{\"domain\": {\"Header\": \"value\"}}`."
+    GATEWAY_ACCESS_POLICY = "GATEWAY_ACCESS_POLICY", ControlPlane, "";
+        "JSON object `{\"allow\": {\"domain\": [\"glob\"]}, \"deny\": {\"domain\": [\"glob\"]}}`: an explicit access "
+        "policy, which wins over the filters of `GATEWAY_UPSTREAMS`."
+    GATEWAY_REGISTRY_AUTH_TOKEN = "GATEWAY_REGISTRY_AUTH_TOKEN", ControlPlane, "", secret;
+        "Bearer token for listing tools, for upstreams without an `Authorization` header of their own."
+    GATEWAY_REFRESH_INTERVAL = "GATEWAY_REFRESH_INTERVAL", ControlPlane, "no refresh";
+        "Seconds between two refreshes of all upstreams; fractions are allowed."
+    GATEWAY_REGISTRATION_TOKEN = "GATEWAY_REGISTRATION_TOKEN", ControlPlane, "", secret;
+        "Shared token of the REST registration endpoints, which exist only when this or the signed-token variables "
+        "are set. Use 16 characters or more."
+    GATEWAY_REGISTRATION_ISSUER = "GATEWAY_REGISTRATION_ISSUER", ControlPlane, "";
+        "Required issuer of signed registration tokens (JWT). Needs the audience and the key too, and excludes "
+        "`GATEWAY_REGISTRATION_TOKEN`."
+    GATEWAY_REGISTRATION_AUDIENCE = "GATEWAY_REGISTRATION_AUDIENCE", ControlPlane, "";
+        "Required audience of signed registration tokens."
+    GATEWAY_REGISTRATION_VERIFY_KEY = "GATEWAY_REGISTRATION_VERIFY_KEY", ControlPlane, "";
+        "Public key that signed registration tokens are verified with, as PEM."
+    GATEWAY_REGISTRATION_ALGORITHMS = "GATEWAY_REGISTRATION_ALGORITHMS", ControlPlane, "those of the key";
+        "Comma-separated signature algorithms, for instance `ES256,RS256`. `none` and shared-secret algorithms are "
+        "refused."
+    GATEWAY_SANITIZER_TRUSTED_DOMAINS = "GATEWAY_SANITIZER_TRUSTED_DOMAINS", ControlPlane, "`[]`";
+        "JSON list of domains whose descriptions are taken as they are."
+    GATEWAY_MAX_SCHEMA_DEPTH = "GATEWAY_MAX_SCHEMA_DEPTH", ControlPlane, "`64`";
+        "Deepest nesting of a tool's schema; a value from 1 to 50 lowers it."
+    GATEWAY_SCHEMA_POLICY = "GATEWAY_SCHEMA_POLICY", ControlPlane, "`accept`";
+        "What a changed tool of an upstream does that names no policy of its own: `accept` applies it, `pin` keeps the "
+        "approved form until the change is accepted."
+    CONTROL_PLANE_DATABASE_URL = "TOOLPLANE_CONTROL_PLANE_DATABASE_URL", ControlPlane, "SQLite in the data folder", secret;
+        "`sqlite:PATH` or `postgres://…`; `--database-url` wins."
+    CONTROL_PLANE_LISTEN = "TOOLPLANE_CONTROL_PLANE_LISTEN", ControlPlane, "`127.0.0.1:7400`, or the admin socket";
+        "Address of the gRPC API: `HOST:PORT` or `unix:PATH`; `--listen` wins. `standalone` listens on a Unix socket in "
+        "the data folder unless this is set."
+    CONTROL_PLANE_ADMIN_TOKEN_FILE = "TOOLPLANE_CONTROL_PLANE_ADMIN_TOKEN_FILE", ControlPlane, "in the data folder";
+        "Where the first admin token is written, readable by the owner alone."
+
+    GATEWAY_NAME = "GATEWAY_NAME", Node, "`toolplane`";
+        "Name of the server in the MCP handshake."
+    GATEWAY_HOST = "GATEWAY_HOST", Node, "`0.0.0.0`";
+        "Address to listen on."
+    GATEWAY_PORT = "GATEWAY_PORT", Node, "`8080`";
+        "Port to listen on; `0` takes a free one."
+    GATEWAY_INSTRUCTIONS = "GATEWAY_INSTRUCTIONS", Node, "built from the registry";
+        "Instructions of the MCP handshake, in place of the built-in ones."
+    GATEWAY_ERROR_RESULTS = "GATEWAY_ERROR_RESULTS", Node, "`flagged`";
+        "`plain`: errors of meta-tools come as ordinary results, without `isError`."
+    GATEWAY_OUTPUT_GUARD = "GATEWAY_OUTPUT_GUARD", Node, "`off`";
+        "What happens to tool results that look like prompt injection: `strip`, `marker`, `reject` or `off`."
+    GATEWAY_OUTPUT_GUARD_MAX_SCAN_BYTES = "GATEWAY_OUTPUT_GUARD_MAX_SCAN_BYTES", Node, "`1048576`";
+        "How much of a result the output guard reads."
+    GATEWAY_TRUSTED_OUTPUT_TOOLS = "GATEWAY_TRUSTED_OUTPUT_TOOLS", Node, "`[]`";
+        "JSON list of globs: tools whose results the output guard leaves alone."
+    GATEWAY_TRACE_HEALTH_ROUTES = "GATEWAY_TRACE_HEALTH_ROUTES", Node, "`true`";
+        "Whether requests to `/healthz` and `/readyz` are traced."
+    CONTROL_PLANE_ADDRESS = "TOOLPLANE_CONTROL_PLANE_ADDRESS", Node, "";
+        "Comma-separated addresses of control planes, for nodes and for the operator's commands: `HOST:PORT`, "
+        "`http://…`, `https://…` or `unix:PATH`; `--control-plane` wins."
+    CONTROL_PLANE_CA_FILE = "TOOLPLANE_CONTROL_PLANE_CA_FILE", Node, "the system's authorities";
+        "PEM file with the certificate authority of `https://` control planes, for nodes and commands."
+    CONTROL_PLANE_ALLOW_PLAIN = "TOOLPLANE_CONTROL_PLANE_ALLOW_PLAIN", Node, "`false`";
+        "Whether nodes and commands may reach a control plane on another machine over plain HTTP, where tokens and the "
+        "credentials of upstreams can be read on the way."
+    DATA_PLANE_NODE_ID = "TOOLPLANE_DATA_PLANE_NODE_ID", Node, "made once, kept in the data folder";
+        "Identifies the node to the control plane."
+    DATA_PLANE_LABELS = "TOOLPLANE_DATA_PLANE_LABELS", Node, "";
+        "Comma-separated labels of the node, for instance `zone=a,rack=7`."
+    DATA_PLANE_TOKEN_FILE = "TOOLPLANE_DATA_PLANE_TOKEN_FILE", Node, "";
+        "File with the node token; `--token-file` wins. `standalone` arranges its own."
+    READY_WITHOUT_TOOLS = "TOOLPLANE_READY_WITHOUT_TOOLS", Node, "`false`";
+        "Whether a node is ready while upstreams are configured and none of their tools is served."
+
+    TOKEN = "TOOLPLANE_TOKEN", Commands, "", secret;
+        "Bearer token for the control plane; wins over the file."
+    TOKEN_FILE = "TOOLPLANE_TOKEN_FILE", Commands, "`admin.token` in the data folder";
+        "File with the bearer token for the control plane; `--token-file` wins."
+    NODE_URL = "TOOLPLANE_NODE_URL", Commands, "the gateway of the data folder";
+        "MCP endpoint that `tool call` uses; `--node` wins."
+
+    GATEWAY_HOOK_MODULE = "GATEWAY_HOOK_MODULE", Nobody, "";
+        "Hooks are not supported by this release."
+    GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE = "GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", Nobody, "";
+        "Token providers are not supported by this release; use `GATEWAY_REGISTRY_AUTH_TOKEN`."
+    GATEWAY_CODE_MODE = "GATEWAY_CODE_MODE", Nobody, "`false`";
+        "Code mode is not supported by this release: anything but `false`, `off`, `no` or `0` is refused."
+    GATEWAY_CODE_MODE_AUTHORIZER = "GATEWAY_CODE_MODE_AUTHORIZER", Nobody, "";
+        "Read together with `GATEWAY_CODE_MODE` only."
+    GATEWAY_CODE_MODE_MAX_DURATION_SECS = "GATEWAY_CODE_MODE_MAX_DURATION_SECS", Nobody, "";
+        "Read together with `GATEWAY_CODE_MODE` only."
+    GATEWAY_CODE_MODE_MAX_MEMORY = "GATEWAY_CODE_MODE_MAX_MEMORY", Nobody, "";
+        "Read together with `GATEWAY_CODE_MODE` only."
+    GATEWAY_CODE_MODE_MAX_ALLOCATIONS = "GATEWAY_CODE_MODE_MAX_ALLOCATIONS", Nobody, "";
+        "Read together with `GATEWAY_CODE_MODE` only."
+    GATEWAY_CODE_MODE_MAX_RECURSION_DEPTH = "GATEWAY_CODE_MODE_MAX_RECURSION_DEPTH", Nobody, "";
+        "Read together with `GATEWAY_CODE_MODE` only."
+    GATEWAY_CODE_MODE_MAX_NESTED_CALLS = "GATEWAY_CODE_MODE_MAX_NESTED_CALLS", Nobody, "";
+        "Read together with `GATEWAY_CODE_MODE` only."
+    GATEWAY_CODE_MODE_AUDIT_VERBATIM = "GATEWAY_CODE_MODE_AUDIT_VERBATIM", Nobody, "";
+        "Read together with `GATEWAY_CODE_MODE` only."
+    GATEWAY_ALLOWED_HOOK_PREFIXES = "GATEWAY_ALLOWED_HOOK_PREFIXES", Nobody, "";
+        "Ignored without `GATEWAY_HOOK_MODULE`."
+    GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES = "GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES", Nobody, "";
+        "Ignored without `GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE`."
+    GATEWAY_ALLOWED_CODE_MODE_AUTHORIZER_PREFIXES = "GATEWAY_ALLOWED_CODE_MODE_AUTHORIZER_PREFIXES", Nobody, "";
+        "Ignored without `GATEWAY_CODE_MODE_AUTHORIZER`."
+    GATEWAY_AUTH_MODULE = "GATEWAY_AUTH_MODULE", Nobody, "";
+        "Python authentication modules are not carried over: the `on_authenticate` hook of a later release replaces "
+        "them; until then authenticate in front of the gateway."
+    GATEWAY_ALLOWED_AUTH_PREFIXES = "GATEWAY_ALLOWED_AUTH_PREFIXES", Nobody, "";
+        "Ignored without `GATEWAY_AUTH_MODULE`."
+    GATEWAY_MIDDLEWARE_MODULE = "GATEWAY_MIDDLEWARE_MODULE", Nobody, "";
+        "Python (ASGI) middleware is not carried over: a reverse proxy in front of the gateway replaces it."
+    GATEWAY_ALLOWED_MIDDLEWARE_PREFIXES = "GATEWAY_ALLOWED_MIDDLEWARE_PREFIXES", Nobody, "";
+        "Ignored without `GATEWAY_MIDDLEWARE_MODULE`."
+}

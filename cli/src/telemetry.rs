@@ -1,0 +1,69 @@
+//! The log: structured records on stderr.
+
+use std::io;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::settings::{LogFormat, Logging};
+
+/// Libraries that talk more than a gateway's operator wants to hear, and from which level on they may.
+const QUIETER: [(&str, LevelFilter); 5] = [
+    ("rmcp", LevelFilter::WARN),
+    ("h2", LevelFilter::INFO),
+    ("hyper", LevelFilter::INFO),
+    ("sqlx", LevelFilter::WARN),
+    ("tower", LevelFilter::INFO),
+];
+
+/// Starts the log of this process. A second call changes nothing.
+pub(crate) fn install(logging: &Logging, colors: bool) {
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colors);
+    let layer = match logging.format {
+        LogFormat::Text => layer.boxed(),
+        LogFormat::Json => {
+            tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed()
+        }
+    };
+    // Fails only where a log runs already.
+    drop(tracing_subscriber::registry().with(layer.with_filter(filter(logging))).try_init());
+}
+
+fn filter(logging: &Logging) -> Targets {
+    let level: LevelFilter = logging.level.parse().unwrap_or(LevelFilter::INFO);
+    let quieter = QUIETER.into_iter().map(|(target, most)| (target, most.min(level)));
+    let directives =
+        logging.filter.as_deref().and_then(|text| text.parse::<Targets>().ok()).unwrap_or_default();
+    let default = directives.default_level().unwrap_or(level);
+    Targets::new().with_default(default).with_targets(quieter).with_targets(directives)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    fn logging(level: &'static str, directives: Option<&str>) -> Targets {
+        filter(&Logging { level, filter: directives.map(str::to_owned), format: LogFormat::Text })
+    }
+
+    #[test]
+    fn libraries_stay_quiet_unless_asked() {
+        let targets = logging("debug", None);
+        assert!(targets.would_enable("toolplane_data_plane::mcp", &Level::DEBUG));
+        assert!(!targets.would_enable("rmcp::service", &Level::INFO));
+        assert!(logging("info", Some("rmcp=debug")).would_enable("rmcp::service", &Level::DEBUG));
+        assert!(!logging("error", None).would_enable("rmcp", &Level::WARN));
+    }
+
+    #[test]
+    fn a_bare_level_in_the_directives_is_the_default() {
+        let targets = logging("info", Some("warn,toolplane_control_plane=debug"));
+        assert!(!targets.would_enable("anything", &Level::INFO));
+        assert!(targets.would_enable("toolplane_control_plane::refresh", &Level::DEBUG));
+    }
+}

@@ -1,0 +1,8 @@
+//! The product as its users run it: real processes, real sockets.
+
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod crash;
+mod harness;
+mod split;
+mod standalone;
