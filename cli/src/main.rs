@@ -11,7 +11,7 @@
 //!
 //! # Layout
 //!
-//! [`args`] is what was typed, [`env`] and [`settings`] what it means together with the environment, [`commands`]
+//! [`args`] is what was typed, [`mod@env`] and [`settings`] what it means together with the environment, [`commands`]
 //! what is done, [`output`] what is printed, [`exit`] what the process ends with.
 
 mod args;

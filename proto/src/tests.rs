@@ -41,15 +41,17 @@ fn a_domain_whose_content_was_changed_is_refused() {
     assert!(matches!(error, decode::Error::Invalid { field: "digest", .. }), "{error}");
 }
 
+type Spoil = fn(&mut sync::Domain);
+
 #[test]
 fn errors_name_the_field() {
     let good = sync::Domain::from(&a_domain("apollo"));
-    let cases: [(&str, Box<dyn Fn(&mut sync::Domain)>); 5] = [
-        ("endpoint", Box::new(|d| d.endpoint = None)),
-        ("domain", Box::new(|d| d.domain = " ".into())),
-        ("digest", Box::new(|d| d.digest.truncate(3))),
-        ("session_mode", Box::new(|d| d.endpoint.as_mut().unwrap().session_mode = 99)),
-        ("input_schema", Box::new(|d| d.tools[0].input_schema = "{".into())),
+    let cases: [(&str, Spoil); 5] = [
+        ("endpoint", |d| d.endpoint = None),
+        ("domain", |d| d.domain = " ".into()),
+        ("digest", |d| d.digest.truncate(3)),
+        ("session_mode", |d| d.endpoint.as_mut().unwrap().session_mode = 99),
+        ("input_schema", |d| d.tools[0].input_schema = "{".into()),
     ];
     for (field, spoil) in cases {
         let mut wire = good.clone();

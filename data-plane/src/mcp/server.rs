@@ -22,9 +22,12 @@ use crate::caller::Caller;
 
 /// How long clients may keep the list of meta-tools: it changes with the software only.
 const TOOLS_TTL_MS: u64 = 300_000;
-/// Methods that `rmcp` knows; one that ends up as unknown had parameters it could not read.
-const KNOWN_METHODS: [&str; 6] =
-    ["initialize", "ping", "tools/list", "tools/call", "server/discover", "subscriptions/listen"];
+/// Methods of every revision that `rmcp` knows; one that ends up as unknown had parameters it could not read.
+const METHODS: [&str; 2] = ["tools/list", "tools/call"];
+/// The same for revisions with a handshake, which the later ones took away.
+const HANDSHAKE_METHODS: [&str; 2] = ["initialize", "ping"];
+/// The same for revisions without one.
+const STATELESS_METHODS: [&str; 2] = ["server/discover", "subscriptions/listen"];
 
 /// One per request; cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -78,8 +81,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let tools = ListToolsResult::with_all_items(definitions::tools().to_vec());
-        let revision = context.protocol_version();
-        if revision.is_none_or(|revision| revision.as_str() < ProtocolVersion::V_2026_07_28.as_str()) {
+        if is_handshake_era(&context) {
             // Caching hints came with that revision; earlier clients did not ask for them.
             return Ok(tools);
         }
@@ -116,13 +118,19 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let CustomRequest { method, .. } = request;
-        Err(if KNOWN_METHODS.contains(&method.as_str()) {
+        let of_era = if is_handshake_era(&context) { HANDSHAKE_METHODS } else { STATELESS_METHODS };
+        Err(if METHODS.iter().chain(&of_era).any(|known| *known == method) {
             ErrorData::invalid_params(format!("the parameters are not what `{method}` takes"), None)
         } else {
             ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None)
         })
     }
+}
+
+fn is_handshake_era(context: &RequestContext<RoleServer>) -> bool {
+    let revision = context.protocol_version();
+    revision.is_none_or(|revision| revision.as_str() < ProtocolVersion::V_2026_07_28.as_str())
 }
