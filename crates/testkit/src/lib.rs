@@ -19,10 +19,12 @@
     reason = "test support: whatever fails here should fail the test"
 )]
 
+pub mod authority;
 pub mod database;
 pub mod fake_control_plane;
 pub mod fake_upstream;
 
+pub use authority::Authority;
 pub use database::{PrivatePostgres, TestDatabase};
 pub use fake_control_plane::FakeControlPlane;
 pub use fake_upstream::FakeUpstream;

@@ -8,18 +8,19 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every crate of the workspace and the crates it may use; `toolplane-testkit` besides, in tests only.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("toolplane-registry", &[]),
     ("toolplane-seal", &[]),
     ("toolplane-proto", &["toolplane-registry"]),
+    ("toolplane-tls", &["toolplane-registry"]),
     ("toolplane-upstream", &["toolplane-registry"]),
     (
         "toolplane-control-plane",
-        &["toolplane-proto", "toolplane-registry", "toolplane-seal", "toolplane-upstream"],
+        &["toolplane-proto", "toolplane-registry", "toolplane-seal", "toolplane-tls", "toolplane-upstream"],
     ),
     (
         "toolplane-data-plane",
-        &["toolplane-proto", "toolplane-registry", "toolplane-seal", "toolplane-upstream"],
+        &["toolplane-proto", "toolplane-registry", "toolplane-seal", "toolplane-tls", "toolplane-upstream"],
     ),
     (
         "toolplane",
@@ -29,6 +30,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
             "toolplane-proto",
             "toolplane-registry",
             "toolplane-seal",
+            "toolplane-tls",
             "toolplane-upstream",
         ],
     ),
