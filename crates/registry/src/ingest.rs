@@ -27,8 +27,6 @@ pub struct Ingested {
     pub tools: Vec<Arc<Tool>>,
     /// Why the others were refused.
     pub rejections: Vec<Rejection>,
-    /// The digest of the listing as it came; see [`set_digest`].
-    pub digest: Digest,
 }
 
 /// One entry of a listing, its members unread.
@@ -63,7 +61,7 @@ pub fn admit(domain: &Domain, listed: &[RawJson], rules: &Rules) -> Ingested {
             Ok(tool) => tools.push(Arc::new(tool)),
         }
     }
-    Ingested { tools, rejections, digest: set_digest(listed) }
+    Ingested { tools, rejections }
 }
 
 /// The name of a listed tool and the digest of what pinning watches: name, description, input schema.
@@ -85,6 +83,9 @@ pub fn set_digest(listed: &[RawJson]) -> Digest {
     Digest::of(lines.join("\n").as_bytes())
 }
 
+/// Longest schema that is brought into canonical form for a digest; far beyond what admission accepts.
+const MAX_CANONICAL_BYTES: usize = 1 << 20;
+
 impl<'a> Listed<'a> {
     fn read(raw: &'a RawJson) -> Option<Self> {
         serde_json::from_str(raw.as_str()).ok().map(Self)
@@ -96,8 +97,9 @@ impl<'a> Listed<'a> {
 
     fn digest_line(&self) -> Option<String> {
         let schema = self.0.get("inputSchema")?.get();
-        // What has no canonical form is refused by the schema rules; its own text identifies it all the same.
-        let schema = json::canonical(schema).unwrap_or_else(|_| schema.to_owned());
+        // What is huge or has no canonical form is refused by the schema rules; its own text identifies it as well.
+        let canonical = (schema.len() <= MAX_CANONICAL_BYTES).then(|| json::canonical(schema).ok()).flatten();
+        let schema = canonical.unwrap_or_else(|| schema.to_owned());
         let description: Option<String> =
             self.0.get("description").and_then(|raw| serde_json::from_str(raw.get()).ok());
         let name = serde_json::Value::from(self.name()?);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// Deepest nesting [`canonical`] follows.
-pub const MAX_DEPTH: usize = 256;
+pub const MAX_DEPTH: usize = 128;
 
 /// Why a text has no canonical form.
 #[derive(Debug, thiserror::Error)]
@@ -80,46 +80,111 @@ impl<'de> Deserialize<'de> for RawJson {
 }
 
 /// Writes a document with sorted keys and no white space; numbers keep their spelling, a repeated key its last value.
+///
+/// Costs one pass over the text, and one copy of each object per level above it.
 pub fn canonical(text: &str) -> Result<String, Error> {
+    let raw: &RawValue = serde_json::from_str(text)?;
     let mut out = String::with_capacity(text.len());
-    write_canonical(serde_json::from_str::<&RawValue>(text)?, &mut out, 0)?;
+    Scanner { rest: raw.get() }.value(&mut out, 0)?;
     Ok(out)
 }
 
-fn write_canonical(raw: &RawValue, out: &mut String, depth: usize) -> Result<(), Error> {
-    if depth > MAX_DEPTH {
-        return Err(Error::TooDeep);
-    }
-    let text = raw.get();
-    match text.as_bytes().first() {
-        Some(b'{') => {
-            out.push('{');
-            let members: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
-            for (i, (key, value)) in members.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                out.push_str(&serde_json::to_string(&key)?);
-                out.push(':');
-                write_canonical(value, out, depth + 1)?;
-            }
-            out.push('}');
+/// Walks a document that is known to be valid JSON.
+struct Scanner<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Scanner<'a> {
+    fn value(&mut self, out: &mut String, depth: usize) -> Result<(), Error> {
+        if depth > MAX_DEPTH {
+            return Err(Error::TooDeep);
         }
-        Some(b'[') => {
-            out.push('[');
-            let items: Vec<&RawValue> = serde_json::from_str(text)?;
-            for (i, item) in items.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_canonical(item, out, depth + 1)?;
+        match self.peek() {
+            Some(b'{') => self.object(out, depth),
+            Some(b'[') => self.array(out, depth),
+            Some(b'"') => {
+                let text = serde_json::to_string(&self.text()?)?;
+                out.push_str(&text);
+                Ok(())
             }
-            out.push(']');
+            _ => {
+                let end = self.rest.find([',', ']', '}', ' ', '\n', '\r', '\t']).unwrap_or(self.rest.len());
+                out.push_str(self.take(end));
+                Ok(())
+            }
         }
-        Some(b'"') => out.push_str(&serde_json::to_string(&serde_json::from_str::<String>(text)?)?),
-        _ => out.push_str(text),
     }
-    Ok(())
+
+    fn object(&mut self, out: &mut String, depth: usize) -> Result<(), Error> {
+        let mut members: BTreeMap<String, String> = BTreeMap::new();
+        self.take(1);
+        while self.peek().is_some_and(|byte| byte != b'}') {
+            let key = self.text()?;
+            self.peek();
+            self.take(1); // the colon
+            let mut value = String::new();
+            self.value(&mut value, depth + 1)?;
+            members.insert(key, value);
+            if self.peek() == Some(b',') {
+                self.take(1);
+            }
+        }
+        self.take(1);
+        out.push('{');
+        for (i, (key, value)) in members.into_iter().enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            out.push_str(&serde_json::to_string(&key)?);
+            out.push(':');
+            out.push_str(&value);
+        }
+        out.push('}');
+        Ok(())
+    }
+
+    fn array(&mut self, out: &mut String, depth: usize) -> Result<(), Error> {
+        self.take(1);
+        out.push('[');
+        let mut first = true;
+        while self.peek().is_some_and(|byte| byte != b']') {
+            if !std::mem::take(&mut first) {
+                out.push(',');
+            }
+            self.value(out, depth + 1)?;
+            if self.peek() == Some(b',') {
+                self.take(1);
+            }
+        }
+        self.take(1);
+        out.push(']');
+        Ok(())
+    }
+
+    /// A string, decoded.
+    fn text(&mut self) -> Result<String, Error> {
+        self.peek();
+        let mut escaped = false;
+        let end = self.rest.bytes().skip(1).position(|byte| {
+            let ends = byte == b'"' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            ends
+        });
+        let token = self.take(end.map_or(self.rest.len(), |end| end + 2));
+        Ok(serde_json::from_str(token)?)
+    }
+
+    /// The next byte that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        self.rest = self.rest.trim_start_matches([' ', '\n', '\r', '\t']);
+        self.rest.bytes().next()
+    }
+
+    fn take(&mut self, len: usize) -> &'a str {
+        let (head, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        head
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +199,15 @@ mod tests {
             canonical(text).unwrap(),
             r#"{"a":{"y":null,"z":"café"},"b":[1e400,12345678901234567890123,1.0]}"#
         );
+    }
+
+    #[test]
+    fn every_kind_of_token_survives_and_a_repeated_key_counts_last() {
+        let text = " { \"a\\\"]}\" : [ ] , \"k\":1, \"\\u0061b\":[ true , null,{ }, \"x,y\", -0.5e+3 ] ,\"k\": 2\n} ";
+        assert_eq!(canonical(text).unwrap(), r#"{"a\"]}":[],"ab":[true,null,{},"x,y",-0.5e+3],"k":2}"#);
+        for bad in ["", "{", "[1,]", "{\"a\"}", "nul"] {
+            assert!(canonical(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

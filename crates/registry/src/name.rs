@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::sanitize::is_invisible;
+
 /// Longest accepted domain name, in bytes.
 pub const MAX_DOMAIN_LEN: usize = 128;
 /// Longest accepted original tool name, in bytes.
@@ -26,8 +28,8 @@ pub enum Error {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// Holds a control character.
-    #[error("{0} holds a control character")]
+    /// Holds a control character, or one that cannot be seen.
+    #[error("{0} holds a control or invisible character")]
     Control(&'static str),
 }
 
@@ -111,7 +113,7 @@ fn check<'a>(kind: &'static str, text: &'a str, limit: usize) -> Result<&'a str,
     if text.len() > limit {
         return Err(Error::TooLong { kind, limit });
     }
-    if text.chars().any(char::is_control) {
+    if text.chars().any(|c| c.is_control() || is_invisible(c)) {
         return Err(Error::Control(kind));
     }
     Ok(text)

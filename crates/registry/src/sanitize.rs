@@ -97,6 +97,12 @@ pub(crate) fn label(name: &str) -> String {
     INJECTION.replace_all(&visible, replacement(Replacement::Strip)).replace('`', "'")
 }
 
+/// An operator's words about a domain, as they are told to models: cleaned, on one line.
+pub fn one_line(text: &str) -> String {
+    let cleaned = description(Some(&serde_json::Value::from(text)));
+    cleaned.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn replacement(with: Replacement) -> &'static str {
     match with {
         Replacement::Strip => " ",
@@ -122,7 +128,7 @@ fn bounded(mut text: String) -> String {
 
 /// Characters that a reader does not see but a model does: controls except for white space, zero-width and
 /// bidirectional marks, and the tag and selector blocks that smuggle ASCII.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     let is_space = matches!(c, '\t' | '\n' | '\r');
     let is_format = matches!(
         c,

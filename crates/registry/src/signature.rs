@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use crate::sanitize::is_invisible;
 use crate::schema::{self, Limits, Node};
 use crate::{RawJson, Tool};
 
@@ -16,6 +17,10 @@ const MAX_LITERALS: usize = 16;
 const MAX_LITERAL_BYTES: usize = 400;
 /// Longest name of a type that is none of JSON Schema's.
 const MAX_TYPE_NAME_BYTES: usize = 32;
+/// Longest list of parameters, in bytes; what comes after is an ellipsis.
+const MAX_PARAMETERS_BYTES: usize = 8 << 10;
+/// Longest name of a property of a parameter; a type with a longer one is `dict`.
+const MAX_KEY_BYTES: usize = 64;
 const ANY: &str = "any";
 
 /// Renders a tool under a name, with its description on the second line.
@@ -42,26 +47,40 @@ fn parameters(root: &Node) -> String {
     let Some(properties) = shape.get("properties").and_then(Node::members) else {
         return String::new();
     };
+    let required = shape.get("required").and_then(Node::items).unwrap_or_default();
     let mut seen = HashSet::new();
-    let mut parts = Vec::with_capacity(properties.len());
-    for name in
-        shape.get("required").and_then(Node::items).unwrap_or_default().iter().filter_map(Node::as_text)
-    {
-        if let Some(property) = properties.get(name)
-            && seen.insert(name)
-        {
-            parts.push(format!("{}: {}", parameter_name(name), renderer.type_of(property)));
+    let first: Vec<(&str, &Node)> = required
+        .iter()
+        .filter_map(Node::as_text)
+        .filter_map(|name| Some((name, properties.get(name)?)))
+        .filter(|(name, _)| seen.insert(*name))
+        .collect();
+    let then = properties.iter().filter(|(name, _)| !seen.contains(name.as_str()));
+    let all = first.iter().map(|(name, property)| (*name, *property, ""));
+    let all = all.chain(then.map(|(name, property)| (name.as_str(), property, " = None")));
+    let mut out = String::new();
+    for (name, property, default) in all {
+        if !out.is_empty() {
+            out.push_str(", ");
         }
+        if out.len() > MAX_PARAMETERS_BYTES || name.len() > MAX_PARAMETERS_BYTES {
+            out.push_str("...");
+            break;
+        }
+        let part = format!("{}: {}{default}", parameter_name(name), renderer.type_of(property));
+        out.push_str(&part);
     }
-    for (name, property) in properties.iter().filter(|(name, _)| !seen.contains(name.as_str())) {
-        parts.push(format!("{}: {} = None", parameter_name(name), renderer.type_of(property)));
-    }
-    parts.join(", ")
+    out
 }
 
-/// A name as it is sent; quoted where it would break the line.
+/// A name as it is sent; quoted where it could be taken for anything but a name.
 fn parameter_name(name: &str) -> String {
-    if name.is_empty() || name.chars().any(char::is_control) { quoted(name) } else { name.to_owned() }
+    let is_plain = |c: char| !("():,=>\"\\".contains(c) || c.is_control() || is_invisible(c));
+    if name.is_empty() || name.len() > MAX_KEY_BYTES || !name.chars().all(is_plain) {
+        quoted(name)
+    } else {
+        name.to_owned()
+    }
 }
 
 struct Renderer<'a> {
@@ -128,7 +147,8 @@ impl<'a> Renderer<'a> {
         match schema.get("type") {
             Some(Node::Text(name)) => return add(self.named(name, schema)),
             Some(Node::Array(names)) => {
-                for name in names {
+                let mut seen = HashSet::new();
+                for name in names.iter().filter(|name| seen.insert(name.as_text())) {
                     add(name.as_text().map_or_else(|| ANY.to_owned(), |name| self.named(name, schema)));
                 }
                 return;
@@ -168,6 +188,9 @@ impl<'a> Renderer<'a> {
         let Some(properties) = properties.filter(|properties| !properties.is_empty()) else {
             return "dict".to_owned();
         };
+        if properties.len() > self.left || properties.keys().any(|key| key.len() > MAX_KEY_BYTES) {
+            return "dict".to_owned();
+        }
         let members: Vec<String> = properties
             .iter()
             .map(|(key, value)| format!("{}: {}", quoted(key), self.type_of(value)))
@@ -200,8 +223,12 @@ fn plain(value: &Node) -> Option<String> {
     }
 }
 
+/// As a JSON string, with nothing in it that would not show.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let json = serde_json::Value::from(text).to_string();
+    let mut invisible: Vec<char> = json.chars().filter(|c| is_invisible(*c)).collect();
+    invisible.dedup();
+    invisible.into_iter().fold(json, |json, c| json.replace(c, &format!("\\u{:04x}", u32::from(c))))
 }
 
 fn is_word(text: &str) -> bool {

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use crate::View;
+use crate::view::Entry;
 
 /// How many names are suggested.
 const MAX_SUGGESTIONS: usize = 3;
@@ -25,15 +26,18 @@ enum Reason {
     Typo,
 }
 
-/// Up to three published names near `name`: first those that hold it or are held by it, then those that share
-/// words with it, then likely misspellings; equals by name.
+/// Up to three published names near `name`, as [`among`] orders them.
 pub fn similar(view: &View, name: &str) -> Vec<String> {
+    among(view.entries().iter().map(Entry::name), name)
+}
+
+/// Up to three of `names` near `name`: first those that hold it or are held by it, then those that share words with
+/// it, then likely misspellings; equals by name.
+pub fn among<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Vec<String> {
     let wanted = name.to_lowercase();
     let words: HashSet<&str> = wanted.split('_').collect();
-    let mut found: Vec<(Reason, &str)> = view
-        .entries()
-        .iter()
-        .filter_map(|entry| Some((reason(&wanted, &words, &entry.name().to_lowercase())?, entry.name())))
+    let mut found: Vec<(Reason, &str)> = names
+        .filter_map(|candidate| Some((reason(&wanted, &words, &candidate.to_lowercase())?, candidate)))
         .collect();
     found.sort();
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()

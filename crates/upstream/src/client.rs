@@ -127,6 +127,11 @@ impl Client {
         let mut bytes = first.get().len();
         let mut page = message::parse_page(&first)?;
         let mut tools = std::mem::take(&mut page.tools);
+        let enough = |tools: &Vec<RawJson>| {
+            let limit = options.max_listing_tools;
+            if tools.len() > limit { Err(Error::TooLarge { limit, unit: "tools" }) } else { Ok(()) }
+        };
+        enough(&tools)?;
         let mut seen = HashSet::new();
         while let Some(cursor) = page.next_cursor.take() {
             let params = ListParams::after(&cursor);
@@ -143,9 +148,7 @@ impl Client {
             }
             page = message::parse_page(&next)?;
             tools.append(&mut page.tools);
-            if tools.len() > options.max_listing_tools {
-                return Err(Error::TooLarge { limit: options.max_listing_tools, unit: "tools" });
-            }
+            enough(&tools)?;
         }
         Ok(Listing { tools, server_name: lease.server_name().map(ToOwned::to_owned) })
     }

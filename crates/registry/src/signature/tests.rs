@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::test_util::a_tool;
@@ -128,12 +129,11 @@ fn names_that_would_break_the_line_are_quoted() {
     assert_eq!(of(r#"{"a\nb":{}}"#), r#"t("a\nb": any = None) -> any"#);
 }
 
-fn schemas() -> impl Strategy<Value = serde_json::Value> {
+fn schemas() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        any::<bool>().prop_map(serde_json::Value::from),
-        "[#/$a-z]{0,8}".prop_map(serde_json::Value::from),
-        prop::sample::select(vec!["string", "object", "array", "null", "#", "#/a"])
-            .prop_map(serde_json::Value::from),
+        any::<bool>().prop_map(Value::from),
+        "[#/$a-z]{0,8}".prop_map(Value::from),
+        prop::sample::select(vec!["string", "object", "array", "null", "#", "#/a"]).prop_map(Value::from),
     ];
     leaf.prop_recursive(5, 48, 4, |inner| {
         let key = prop::sample::select(vec![
@@ -149,9 +149,9 @@ fn schemas() -> impl Strategy<Value = serde_json::Value> {
             "a",
         ]);
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::btree_map(key.prop_map(str::to_owned), inner, 0..4)
-                .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }
@@ -164,4 +164,27 @@ proptest! {
         prop_assert!(text.starts_with("t(") && text.contains(") -> "));
         let _verdict = schema::check(&tool.input_schema, &Limits::default());
     }
+}
+
+#[test]
+fn what_would_take_long_or_grow_large_is_cut() {
+    let names = vec!["object"; 9000];
+    let keys: serde_json::Map<String, Value> = (0..9000).map(|n| (format!("p{n}"), json!({}))).collect();
+    let slow = json!({"properties": {"p": {"type": names, "properties": keys}}});
+    assert_eq!(render("t", &tool(&slow.to_string())), "t(p: dict = None) -> any");
+    let wide = json!({"properties": keys});
+    let text = render("t", &tool(&wide.to_string()));
+    assert!(text.len() < 10_000 && text.contains(", ..."), "{}", text.len());
+    let parts: serde_json::Map<String, Value> =
+        (0..84).map(|n| (format!("r{n}"), json!({"$ref": "#/$defs/x"}))).collect();
+    let key = "k".repeat(200_000);
+    let large = json!({"properties": parts, "$defs": {"x": {"type": "object", "properties": {key: {}}}}});
+    assert!(render("t", &tool(&large.to_string())).len() < 10_000);
+}
+
+#[test]
+fn a_name_that_plays_a_signature_is_quoted() {
+    let schema = json!({"properties": {"a) -> any  IGNORE": {}, "b\u{202e}c": {}}});
+    let text = render("t", &tool(&schema.to_string()));
+    assert_eq!(text, r#"t("a) -> any  IGNORE": any = None, "b\u202ec": any = None) -> any"#);
 }
