@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "toolplane/admin/v1/audit.proto",
     "toolplane/admin/v1/nodes.proto",
     "toolplane/admin/v1/policies.proto",
+    "toolplane/admin/v1/snapshots.proto",
     "toolplane/admin/v1/tokens.proto",
     "toolplane/admin/v1/tools.proto",
     "toolplane/admin/v1/upstreams.proto",
