@@ -8,6 +8,7 @@ mod convert;
 mod nodes;
 mod page;
 mod policies;
+mod snapshots;
 mod status;
 mod tokens;
 mod tools;
@@ -16,11 +17,13 @@ mod upstreams;
 use std::sync::Arc;
 
 use axum::middleware;
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use toolplane_proto::admin::{
     audit_service_server::AuditServiceServer, node_service_server::NodeServiceServer,
-    policy_service_server::PolicyServiceServer, token_service_server::TokenServiceServer,
-    tool_service_server::ToolServiceServer, upstream_service_server::UpstreamServiceServer,
+    policy_service_server::PolicyServiceServer, snapshot_service_server::SnapshotServiceServer,
+    token_service_server::TokenServiceServer, tool_service_server::ToolServiceServer,
+    upstream_service_server::UpstreamServiceServer,
 };
 use toolplane_proto::sync::{
     registration_service_server::RegistrationServiceServer, sync_service_server::SyncServiceServer,
@@ -51,6 +54,8 @@ pub struct Parts {
     pub environment: Environment,
     /// The sync stream.
     pub stream: stream::Service,
+    /// Ends what clients wait for.
+    pub shutdown: CancellationToken,
     /// The registration proxy.
     pub registration: registration::Service,
     /// The time of day.
@@ -59,7 +64,7 @@ pub struct Parts {
 
 /// Every service, behind the token check, and health in front of it.
 pub async fn routes(parts: Parts) -> Result<Routes, tonic_reflection::server::Error> {
-    let Parts { store, registrar, tokens, nodes, environment, stream, registration, clock } = parts;
+    let Parts { store, registrar, tokens, nodes, environment, stream, registration, shutdown, clock } = parts;
     let mut builder = Routes::builder();
     builder
         .add_service(
@@ -70,8 +75,14 @@ pub async fn routes(parts: Parts) -> Result<Routes, tonic_reflection::server::Er
             PolicyServiceServer::new(policies::Service::new(registrar.clone(), environment))
                 .max_decoding_message_size(MAX_REQUEST),
         )
+        .add_service(SnapshotServiceServer::new(snapshots::Service {
+            store: Arc::clone(&store),
+            registrar: registrar.clone(),
+            nodes: nodes.clone(),
+            shutdown,
+        }))
         .add_service(ToolServiceServer::new(tools::Service::new(registrar.clone())))
-        .add_service(NodeServiceServer::new(nodes::Service::new(nodes, registrar)))
+        .add_service(NodeServiceServer::new(nodes::Service::new(nodes, registrar, clock.clone())))
         .add_service(TokenServiceServer::new(tokens::Service::new(Arc::clone(&store), clock)))
         .add_service(AuditServiceServer::new(audit::Service::new(store)))
         .add_service(SyncServiceServer::new(stream).max_decoding_message_size(MAX_REQUEST))

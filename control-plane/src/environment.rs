@@ -80,9 +80,9 @@ impl Environment {
                 Some(held) if held.upstream == upstream => {}
                 Some(held) => {
                     // The tools known are kept where they were listed at the same address: they serve until
-                    // the refresh that follows.
+                    // the refresh that follows. A frozen upstream is not refreshed, so it keeps them anyway.
                     let same_place = held.upstream.listing_url() == upstream.listing_url();
-                    let listing = held.listing.clone().filter(|_| same_place);
+                    let listing = held.listing.clone().filter(|_| same_place || held.frozen_at.is_some());
                     changes.push(Change::ReplaceUpstream {
                         upstream,
                         config_id: new_id(),
@@ -116,6 +116,7 @@ mod tests {
                     config_id: "old".into(),
                     created_at: 1,
                     updated_at: 1,
+                    frozen_at: None,
                     listing: None,
                 };
                 (upstream.domain, registered)

@@ -21,6 +21,7 @@ pub mod admin;
 pub mod admission;
 pub mod clock;
 pub mod environment;
+pub mod history;
 mod ids;
 pub mod options;
 pub mod refresh;

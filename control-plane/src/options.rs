@@ -23,6 +23,8 @@ pub struct Options {
     pub admin_token_file: PathBuf,
     /// Where a token for the node of the same process is written; absent: none is made.
     pub node_token_file: Option<PathBuf>,
+    /// What TCP listeners present and ask for; absent: they speak in the clear.
+    pub tls: Option<toolplane_tls::server::Files>,
     /// What the environment declares.
     pub environment: Environment,
     /// How and when upstreams are listed.
@@ -33,8 +35,13 @@ pub struct Options {
     pub guard: guard::Policy,
     /// Rules for what upstreams list.
     pub ingest: Ingest,
-    /// How often the store is asked for commits of other control planes.
+    /// How often the store is asked for commits of other control planes, beside being told of them.
     pub poll_interval: Duration,
+    /// How many versions are kept with their content.
+    pub history_keep: u32,
+    /// How often this control plane says in the store that it lives. Its nodes are shown as disconnected when it
+    /// has not for three times as long.
+    pub heartbeat: Duration,
 }
 
 /// How and when upstreams are listed.
@@ -76,12 +83,15 @@ impl Options {
             create_secret_key: true,
             admin_token_file: data_dir.join("admin.token"),
             node_token_file: None,
+            tls: None,
             environment: Environment::default(),
             refresh: Refresh::default(),
             registration: Verification::Disabled,
             guard: guard::Policy::default(),
             ingest: Ingest::default(),
             poll_interval: Duration::from_secs(1),
+            history_keep: 100,
+            heartbeat: Duration::from_secs(5),
         }
     }
 
@@ -99,6 +109,12 @@ impl Options {
         }
         if self.refresh.concurrency == 0 {
             refuse("refresh concurrency", "must be at least 1");
+        }
+        if self.history_keep == 0 {
+            refuse("history", "must keep at least 1 version");
+        }
+        if self.heartbeat.is_zero() {
+            refuse("heartbeat", "must be longer than zero");
         }
         if self.poll_interval.is_zero() {
             refuse("poll interval", "must be longer than zero");

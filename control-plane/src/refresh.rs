@@ -1,10 +1,12 @@
 //! Asking upstreams for their tools.
 //!
-//! Owns the listing of one upstream ([`Lister`]) and of many ([`Rounds`]): concurrently, each with a deadline,
-//! each stored as soon as it answers, so that a slow upstream delays nobody. Never decides what of a listing is
+//! Owns the listing of one upstream ([`Lister`]), of many on demand ([`Rounds`]) and of those that are due
+//! ([`Schedule`]): concurrently, each with a deadline, each stored as soon as it answers, so that a slow upstream
+//! delays nobody. Never decides what of a listing is
 //! served; that is pure and happens when a snapshot is built.
 
 mod rounds;
+mod schedule;
 
 use std::time::Duration;
 
@@ -14,7 +16,8 @@ use toolplane_registry::{RawJson, Secret};
 use toolplane_upstream::client::Target;
 use toolplane_upstream::{Client, auth};
 
-pub use rounds::{Outcome, Parts, Rounds, spawn_interval};
+pub use rounds::{Outcome, Parts, Rounds};
+pub use schedule::Schedule;
 
 use crate::store::{Listing, Millis};
 

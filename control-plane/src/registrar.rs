@@ -7,7 +7,10 @@
 mod error;
 mod outcome;
 mod pinning;
+mod rollback;
+mod turns;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +22,15 @@ use toolplane_upstream::guard;
 pub use error::Error;
 pub use outcome::{Changed, Refreshed};
 pub use pinning::Accepted;
+pub use rollback::RolledBack;
 
+use self::turns::Turns;
 use crate::admission;
 use crate::clock::Clock;
 use crate::ids::new_id;
 use crate::refresh::{self, Lister, Rounds};
 use crate::snapshots::{self, Published, Rules};
-use crate::store::{AuditEntry, Change, Commit, Head, Listing, Millis, Policy, Registered, Store};
+use crate::store::{Attempt, AuditEntry, Change, Commit, Listing, Millis, Policy, Registered, Store};
 
 /// How long a commit may take to be published before its caller is told so.
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(10);
@@ -36,6 +41,7 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug, Clone)]
 pub struct Registrar {
     parts: Arc<Parts>,
+    turns: Turns,
 }
 
 /// What a [`Registrar`] works with.
@@ -69,7 +75,7 @@ pub struct How {
 impl Registrar {
     /// Ready to change the registry.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self { parts: Arc::new(parts), turns: Turns::default() }
     }
 
     /// What is published now.
@@ -77,9 +83,15 @@ impl Registrar {
         self.parts.snapshots.current()
     }
 
+    /// How the last try to list each upstream went.
+    pub async fn attempts(&self) -> Result<BTreeMap<Domain, Attempt>, Error> {
+        Ok(self.parts.store.attempts().await?)
+    }
+
     /// Adds an upstream that must not exist.
     pub async fn create(&self, actor: &str, upstream: Upstream, how: How) -> Result<Changed, Error> {
-        if self.current().registry.upstreams.contains_key(&upstream.domain) {
+        let _turn = self.turns.take(&upstream.domain).await;
+        if self.newest().await?.registry.upstreams.contains_key(&upstream.domain) {
             return Err(Error::AlreadyExists(upstream.domain));
         }
         let listing = self.check_and_list(&upstream, None, how).await?;
@@ -94,17 +106,20 @@ impl Registrar {
         expected: Option<String>,
         how: How,
     ) -> Result<Changed, Error> {
-        let held = self.held(&upstream.domain)?;
+        let _turn = self.turns.take(&upstream.domain).await;
+        let held = self.held(&upstream.domain).await?;
         if let Some(expected) = expected.as_ref().filter(|expected| **expected != held.config_id) {
             return Err(Error::etag(&upstream.domain, &held.config_id, expected));
         }
         let listing = if same_listing(&held.upstream, &upstream) {
             admission::check(&upstream, &self.parts.guard).map_err(Error::Rejected)?;
-            repin(&upstream, held.listing)
+            repin(&upstream, held.listing.clone())
         } else {
-            self.check_and_list(&upstream, held.listing.as_ref(), how).await?
+            let same_place = held.upstream.listing_url() == upstream.listing_url();
+            let before = held.listing.as_ref().filter(|_| same_place);
+            self.check_and_list(&upstream, before, how).await?
         };
-        let draft = Draft { upstream, listing, replaces: Some(held.config_id) };
+        let draft = Draft { upstream, listing, replaces: Some(held) };
         self.put(actor, "upstream.update", draft, how).await
     }
 
@@ -116,18 +131,18 @@ impl Registrar {
         domain: &Domain,
         merge: impl Fn(Option<&Upstream>) -> Upstream,
     ) -> Result<Changed, Error> {
+        let _turn = self.turns.take(domain).await;
         let mut attempt = 1;
         loop {
-            let held = self.current().registry.upstreams.get(domain).cloned();
+            let held = self.newest().await?.registry.upstreams.get(domain).cloned();
             let upstream = merge(held.as_ref().map(|held| &held.upstream));
             let result = self.register_once(actor, upstream, held).await;
             match result {
-                // Another registration of the same domain was faster; what it made is the new ground.
+                // Another control plane was faster; what it made is the new ground.
                 Err(Error::AlreadyExists(_) | Error::Conflict { .. } | Error::NotFound(_))
                     if attempt < ATTEMPTS =>
                 {
                     attempt += 1;
-                    self.catch_up().await?;
                 }
                 result => return result,
             }
@@ -145,7 +160,7 @@ impl Registrar {
         if let Some(listing) = &listing {
             pinning::check_registration(&upstream, before, listing)?;
         }
-        let draft = Draft { upstream, listing, replaces: held.map(|held| held.config_id) };
+        let draft = Draft { upstream, listing, replaces: held };
         self.put(actor, "upstream.register", draft, How::default()).await
     }
 
@@ -156,7 +171,8 @@ impl Registrar {
         domain: &Domain,
         expected: Option<String>,
     ) -> Result<Changed, Error> {
-        let held = self.held(domain)?;
+        let _turn = self.turns.take(domain).await;
+        let held = self.held(domain).await?;
         let change = Change::DeleteUpstream { domain: domain.clone(), expected };
         let (before, after) = self.commit(actor, "upstream.delete", domain, change).await?;
         Ok(Changed::between(held, &before, &after))
@@ -164,11 +180,12 @@ impl Registrar {
 
     /// Lists upstreams again: those named, or all of them.
     pub async fn refresh(&self, actor: &str, domains: &[Domain]) -> Result<Refreshed, Error> {
-        let before = self.current();
+        let before = self.newest().await?;
         let outcome = if domains.is_empty() {
             self.parts.rounds.all(actor).await
         } else {
-            let held = domains.iter().map(|domain| self.held(domain)).collect::<Result<Vec<_>, _>>()?;
+            let held =
+                domains.iter().map(|domain| held_in(&before, domain)).collect::<Result<Vec<_>, _>>()?;
             self.parts.rounds.some(held, actor).await
         };
         let outcome = outcome.map_err(Error::Refresh)?;
@@ -198,11 +215,16 @@ impl Registrar {
         Ok((policy, after.version().clone()))
     }
 
+    /// An upstream as it is held now, whoever changed it last.
+    pub async fn held(&self, domain: &Domain) -> Result<Registered, Error> {
+        held_in(&*self.newest().await?, domain)
+    }
+
     // ---- steps ----
 
-    fn held(&self, domain: &Domain) -> Result<Registered, Error> {
-        let held = self.current().registry.upstreams.get(domain).cloned();
-        held.ok_or_else(|| Error::NotFound(domain.clone()))
+    /// What a change is based on: another control plane may have committed since the last publication here.
+    pub async fn newest(&self) -> Result<Arc<Published>, Error> {
+        Ok(self.parts.snapshots.newest(PUBLISH_DEADLINE).await?)
     }
 
     /// Admission, then the upstream's own answer. `None` where it may be stored without one.
@@ -218,19 +240,27 @@ impl Registrar {
         let at = self.parts.clock.now();
         match listed {
             Ok(tools) => Ok(Some(refresh::succeeded(upstream, before, tools, at))),
-            Err(error) if how.allow_unreachable => Ok(Some(refresh::failed(None, error.to_string(), at))),
+            // What was listed at another address says nothing about this one.
+            Err(error) if how.allow_unreachable => Ok(Some(refresh::failed(before, error.to_string(), at))),
             Err(error) => Err(Error::upstream(upstream, error)),
         }
     }
 
     async fn put(&self, actor: &str, action: &'static str, draft: Draft, how: How) -> Result<Changed, Error> {
         let Draft { upstream, listing, replaces } = draft;
+        let frozen_at = replaces.as_ref().and_then(|held| held.frozen_at);
+        // What was listed showed that the upstream answers; a rollback decided which tools it offers.
+        let listing = match &replaces {
+            Some(held) if frozen_at.is_some() => held.listing.clone(),
+            _ => listing,
+        };
         let (at, config_id, domain) = (self.parts.clock.now(), new_id(), upstream.domain.clone());
         let registered = Registered {
             upstream: upstream.clone(),
             config_id: config_id.clone(),
             created_at: at,
             updated_at: at,
+            frozen_at,
             listing: listing.clone(),
         };
         if how.validate_only {
@@ -239,7 +269,9 @@ impl Registrar {
         }
         let change = match replaces {
             None => Change::CreateUpstream { upstream, config_id, listing },
-            expected @ Some(_) => Change::ReplaceUpstream { upstream, config_id, expected, listing },
+            Some(held) => {
+                Change::ReplaceUpstream { upstream, config_id, expected: Some(held.config_id), listing }
+            }
         };
         let (before, after) = self.commit(actor, action, &domain, change).await?;
         // As stored, where it still is: the time of its first registration may be older.
@@ -263,26 +295,27 @@ impl Registrar {
 
     async fn publish(&self, commit: Commit) -> Result<Arc<Published>, Error> {
         let head = self.parts.store.commit(&commit).await?;
+        for AuditEntry { actor, action, subject, .. } in &commit.audit {
+            tracing::info!(snapshot.version = head.number, actor, action, subject, "{action}: {subject}");
+        }
         Ok(self.parts.snapshots.reach(&head, PUBLISH_DEADLINE).await?)
     }
+}
 
-    async fn catch_up(&self) -> Result<(), Error> {
-        let head: Head = self.parts.store.head().await?;
-        self.parts.snapshots.reach(&head, PUBLISH_DEADLINE).await?;
-        Ok(())
-    }
+fn held_in(published: &Published, domain: &Domain) -> Result<Registered, Error> {
+    let held = published.registry.upstreams.get(domain).cloned();
+    held.ok_or_else(|| Error::NotFound(domain.clone()))
 }
 
 /// What is to be stored.
 struct Draft {
     upstream: Upstream,
     listing: Option<Listing>,
-    /// The configuration id of what it replaces; absent: there is nothing yet.
-    replaces: Option<String>,
+    /// What it replaces; absent: there is nothing yet.
+    replaces: Option<Registered>,
 }
 
 fn audit(actor: &str, action: &'static str, subject: String, at: Millis) -> AuditEntry {
-    tracing::info!(actor, action, subject = %subject, "{action}: {subject}");
     AuditEntry { actor: actor.to_owned(), action, subject, detail: String::new(), at }
 }
 

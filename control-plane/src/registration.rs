@@ -5,7 +5,7 @@
 //! answer as the reason of a `google.rpc.ErrorInfo` ([`refusal`]).
 
 pub mod credential;
-mod refusal;
+pub(crate) mod refusal;
 
 use std::sync::Arc;
 

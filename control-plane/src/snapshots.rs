@@ -1,10 +1,12 @@
 //! From what the store holds to what nodes are sent.
 //!
 //! Owns the newest [`Published`] state and keeps it equal to the store: it reloads after commits of this process
-//! at once and learns of others' by polling. Building is pure ([`build`]). Never writes to the store.
+//! at once, is told of others' by the database, and polls as a safety net. Building is pure ([`build`]). Never
+//! writes to the store.
 
 mod build;
 mod pin;
+mod restore;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,7 @@ pub(crate) use build::differs;
 pub use build::{Admitted, Published, Rules, build};
 pub use pin::served;
 
+use crate::clock::Clock;
 use crate::store::{self, Head, Store};
 
 /// Why the newest state could not be published.
@@ -28,6 +31,9 @@ pub enum Error {
     /// What is stored contradicts itself; nothing was published.
     #[error("the registry contradicts itself: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Inconsistent(Vec<Rejection>),
+    /// Building it was broken off: the process is stopping, or a bug panicked.
+    #[error("the registry could not be built")]
+    Aborted,
     /// The version did not show up in time.
     #[error("version {0} was committed but is not published yet")]
     Late(u64),
@@ -39,6 +45,7 @@ pub struct Snapshots {
     store: Arc<dyn Store>,
     rules: Arc<Rules>,
     poll_interval: Duration,
+    clock: Clock,
     published: watch::Sender<Arc<Published>>,
     wake: Arc<Notify>,
 }
@@ -46,6 +53,7 @@ pub struct Snapshots {
 /// Reads the newest state; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
+    store: Arc<dyn Store>,
     published: watch::Receiver<Arc<Published>>,
     wake: Arc<Notify>,
 }
@@ -58,23 +66,40 @@ impl Snapshots {
         store: Arc<dyn Store>,
         rules: Rules,
         poll_interval: Duration,
+        clock: Clock,
     ) -> Result<(Self, Handle), Error> {
         let registry = store.load().await?;
         let first = build(registry, &rules, None).map_err(Error::Inconsistent)?;
         let (published, receiver) = watch::channel(Arc::new(first));
         let wake = Arc::new(Notify::new());
-        let handle = Handle { published: receiver, wake: Arc::clone(&wake) };
-        Ok((Self { store, rules: Arc::new(rules), poll_interval, published, wake }, handle))
+        let handle = Handle { store: Arc::clone(&store), published: receiver, wake: Arc::clone(&wake) };
+        Ok((Self { store, rules: Arc::new(rules), poll_interval, clock, published, wake }, handle))
     }
 
     /// Follows the store until the token is cancelled.
     pub async fn run(self, shutdown: CancellationToken) {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.listen() => {}
+            () = self.follow_all() => {}
+        }
+    }
+
+    /// Hears of commits, for as long as it is polled.
+    async fn listen(&self) {
+        let mut wakeups = self.store.wakeups();
+        loop {
+            wakeups.next().await;
+            self.wake.notify_one();
+        }
+    }
+
+    async fn follow_all(&self) {
         let mut tick = tokio::time::interval(self.poll_interval);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut failing = false;
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => return,
                 () = self.wake.notified() => {}
                 _ = tick.tick() => {}
             }
@@ -96,11 +121,21 @@ impl Snapshots {
 
     async fn follow(&self) -> Result<(), Error> {
         let previous = Arc::clone(&self.published.borrow());
-        if self.store.head().await? == previous.registry.head {
+        let head = self.store.head().await?;
+        if head == previous.registry.head {
             return Ok(());
         }
+        let Head { store_id, number } = &previous.registry.head;
+        if head.store_id == *store_id && head.number < *number {
+            let detail =
+                format!("version {number} was published, the store has come to {} only", head.number);
+            restore::renew(self.store.as_ref(), detail, self.clock.now()).await?;
+        }
         let registry = self.store.load().await?;
-        let next = build(registry, &self.rules, Some(&previous)).map_err(Error::Inconsistent)?;
+        // Admission reads what upstreams wrote: however long that takes, streams and requests go on.
+        let (rules, before) = (Arc::clone(&self.rules), Arc::clone(&previous));
+        let next = tokio::task::spawn_blocking(move || build(registry, &rules, Some(&before)));
+        let next = next.await.map_err(|_| Error::Aborted)?.map_err(Error::Inconsistent)?;
         let Head { store_id, number } = &next.registry.head;
         if *store_id != previous.registry.head.store_id {
             tracing::warn!(store.id = %store_id, "the database was replaced: every node is sent everything");
@@ -128,6 +163,13 @@ impl Handle {
     /// Follows the state: the receiver is woken by every newer one and skips those in between.
     pub fn subscribe(&self) -> watch::Receiver<Arc<Published>> {
         self.published.clone()
+    }
+
+    /// The newest state there is, whoever committed it: what is to be decided or answered for good is decided on
+    /// this, because [`Handle::current`] may be behind what another control plane has confirmed.
+    pub async fn newest(&self, deadline: Duration) -> Result<Arc<Published>, Error> {
+        let head = self.store.head().await?;
+        self.reach(&head, deadline).await
     }
 
     /// Waits until the commit is published.

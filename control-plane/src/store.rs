@@ -7,16 +7,19 @@
 
 mod database;
 pub mod error;
+pub mod history;
 pub mod migrate;
 mod postgres;
 mod queries;
 pub mod record;
+mod replica;
 mod rows;
 mod sql;
 mod sqlite;
 #[cfg(test)]
 mod suite;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,17 +28,19 @@ use toolplane_registry::{Digest, Domain};
 use toolplane_seal::Key;
 
 pub use error::Error;
+pub use history::History;
 pub use record::{
-    AuditEntry, AuditRecord, Change, Commit, Head, Listing, NodeRecord, Policy, Registered, Registry, Role,
-    Token,
+    Attempt, AuditEntry, AuditRecord, Change, Commit, Head, Listing, NodeRecord, Policy, Registered,
+    Registry, Role, Token,
 };
+pub use replica::{ControlPlane, RefreshClaim, Wakeups};
 
 /// Milliseconds since the Unix epoch.
 pub type Millis = i64;
 
 /// Everything the control plane persists.
 #[async_trait]
-pub trait Store: fmt::Debug + Send + Sync {
+pub trait Store: History + fmt::Debug + Send + Sync {
     /// The newest version, without its content: what a control plane polls to learn of others' commits.
     async fn head(&self) -> Result<Head, Error>;
 
@@ -60,6 +65,9 @@ pub trait Store: fmt::Debug + Send + Sync {
         error: &str,
     ) -> Result<(), Error>;
 
+    /// How the last try to list each upstream went.
+    async fn attempts(&self) -> Result<BTreeMap<Domain, Attempt>, Error>;
+
     /// Adds a token, together with its audit record.
     async fn insert_token(&self, token: &Token, hash: Digest, audit: &AuditEntry) -> Result<(), Error>;
 
@@ -75,11 +83,28 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Audit records, newest first, older than the id given.
     async fn list_audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRecord>, Error>;
 
-    /// Writes what is known of a node, replacing what was.
-    async fn put_node(&self, node: &NodeRecord) -> Result<(), Error>;
+    /// Writes what is known of a node, replacing what was. What an older stream than the newest has to say is
+    /// dropped, unless it `takes_over`: the stream that did so last speaks for the node.
+    async fn put_node(&self, node: &NodeRecord, takes_over: bool) -> Result<(), Error>;
 
     /// All nodes ever seen, by id.
     async fn list_nodes(&self) -> Result<Vec<NodeRecord>, Error>;
+
+    /// Commits as they happen, whoever makes them.
+    fn wakeups(&self) -> Box<dyn Wakeups>;
+
+    /// Notes that a control plane lives for as long again.
+    async fn renew_lease(&self, control_plane: &str, lease: Millis) -> Result<(), Error>;
+
+    /// Control planes that live, and those that ended without a word to their nodes.
+    async fn list_control_planes(&self) -> Result<Vec<ControlPlane>, Error>;
+
+    /// Claims upstreams that are due: longest unasked first, and none that is claimed already. A claim ends when a
+    /// listing or an attempt is stored, when it is released, and with its lease.
+    async fn claim_refresh(&self, claim: &RefreshClaim) -> Result<Vec<Domain>, Error>;
+
+    /// Gives back what a control plane has claimed and not listed.
+    async fn release_refresh(&self, control_plane: &str) -> Result<(), Error>;
 }
 
 /// Connects to a database, applies missing migrations and returns its store.

@@ -4,10 +4,12 @@
 //! what is known of nodes is kept by [`nodes`]. Never builds a snapshot and never waits for a slow node: only
 //! the newest state is ever on its way.
 
+pub mod fleet;
 pub mod nodes;
 pub mod session;
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
@@ -16,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 use toolplane_proto::sync;
+use toolplane_registry::Version;
 
 use self::nodes::Nodes;
 use self::session::{Action, Session};
+use crate::clock::Clock;
 use crate::snapshots;
 
 /// Serves the sync stream.
@@ -26,9 +30,13 @@ use crate::snapshots;
 pub struct Service {
     snapshots: snapshots::Handle,
     nodes: Nodes,
+    clock: Clock,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
+
+/// How long a node that holds a later version than is known here waits for the database to be reread.
+const REREAD_DEADLINE: Duration = Duration::from_secs(5);
 
 type Outbox = mpsc::Sender<Result<sync::SubscribeResponse, Status>>;
 
@@ -37,10 +45,11 @@ impl Service {
     pub fn new(
         snapshots: snapshots::Handle,
         nodes: Nodes,
+        clock: Clock,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { snapshots, nodes, tasks, shutdown }
+        Self { snapshots, nodes, clock, tasks, shutdown }
     }
 
     /// One node's stream, from its Hello to its end.
@@ -57,11 +66,18 @@ impl Service {
         inbox: &mut Streaming<sync::SubscribeRequest>,
         outbox: &Outbox,
     ) -> Result<(), Status> {
-        let first = inbox.next().await.ok_or_else(|| Status::cancelled("no Hello was sent"))??;
+        let first = self.shutdown.run_until_cancelled(inbox.next()).await.flatten();
+        let first = first.ok_or_else(|| Status::cancelled("no Hello was sent"))??;
         let Some(sync::subscribe_request::Message::Hello(hello)) = first.message else {
             return Err(Status::failed_precondition("the first message of a stream must be Hello"));
         };
         let mut session = Session::open(&hello)?;
+        let held = hello.held.clone().map_or_else(Version::none, Version::from);
+        let ruled_out = self.snapshots.rule_out_restore(&held, self.clock.now(), REREAD_DEADLINE).await;
+        ruled_out.map_err(|error| {
+            tracing::warn!(node.id = %hello.node_id, %error, "cannot tell whether `{held}` is of this store");
+            Status::unavailable("the control plane cannot read its database")
+        })?;
         let presence = self.nodes.connect(&hello).await;
         tracing::info!(node.id = %hello.node_id, node.build = %hello.build, "node `{}` connected", hello.node_id);
         let mut newest = self.snapshots.subscribe();
@@ -107,8 +123,8 @@ impl Service {
                 presence.acked(version, digest, persisted).await;
                 next
             }
-            Action::Nacked { held, rejections, next } => {
-                presence.nacked(held, rejections).await;
+            Action::Nacked { held, rejections, refused, next } => {
+                presence.nacked(held, rejections, refused).await;
                 next
             }
         };

@@ -2,7 +2,7 @@
 //!
 //! Owns the check that stands in front of every service: the token is looked up by its hash, its role is held
 //! against the table of methods. A method that the table does not know takes role admin, so that a new one is
-//! closed until somebody opens it.
+//! closed until somebody opens it. Registering through a node is a capability of that node's token.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use tonic::Status;
 use toolplane_registry::Digest;
 
 use crate::clock::Clock;
+use crate::registration;
 use crate::store::{self, Role, Store, Token};
 
 /// Looks tokens up. Cheap to clone.
@@ -48,24 +49,47 @@ impl Tokens {
     }
 }
 
-/// Whether a role may call a method, given as its path (`/package.Service/Method`).
-fn allows(role: Role, path: &str) -> bool {
-    let Some((service, method)) = path.trim_start_matches('/').split_once('/') else { return false };
+/// What a token may do with a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Allowed,
+    /// Its role does not reach so far.
+    Role,
+    /// Its role would, but it is not allowed to register.
+    Registration,
+}
+
+/// Whether a token may call a method, given as its path (`/package.Service/Method`).
+fn access(role: Role, may_register: bool, path: &str) -> Access {
+    let Some((service, method)) = path.trim_start_matches('/').split_once('/') else { return Access::Role };
+    if role == Role::Node && service == "toolplane.sync.v1.RegistrationService" {
+        // A refresh changes what upstreams decide anyway, and is asked for by callers of tools.
+        let may = may_register || method == "RefreshRegistry";
+        return if may { Access::Allowed } else { Access::Registration };
+    }
+    if allows(role, service, method) { Access::Allowed } else { Access::Role }
+}
+
+fn allows(role: Role, service: &str, method: &str) -> bool {
     let reads = match service {
         "toolplane.admin.v1.ToolService"
         | "toolplane.admin.v1.NodeService"
         | "grpc.reflection.v1.ServerReflection" => true,
         "toolplane.admin.v1.UpstreamService" => matches!(method, "GetUpstream" | "ListUpstreams"),
         "toolplane.admin.v1.PolicyService" => method == "GetPolicy",
+        "toolplane.admin.v1.SnapshotService" => {
+            matches!(method, "ListSnapshots" | "GetSnapshot" | "DiffSnapshots" | "WaitForVersion")
+        }
         _ => false,
     };
     match role {
         Role::Admin => true,
-        Role::Registrar => reads || service == "toolplane.admin.v1.UpstreamService",
-        Role::Viewer => reads,
-        Role::Node => {
-            matches!(service, "toolplane.sync.v1.SyncService" | "toolplane.sync.v1.RegistrationService")
+        // A rollback is an administrator's, and so is the end of the freeze that it brings.
+        Role::Registrar => {
+            reads || service == "toolplane.admin.v1.UpstreamService" && method != "ResumeUpstream"
         }
+        Role::Viewer => reads,
+        Role::Node => service == "toolplane.sync.v1.SyncService",
     }
 }
 
@@ -89,9 +113,13 @@ pub async fn guard(State(tokens): State<Tokens>, mut request: Request, next: Nex
             return refuse(Status::unavailable("tokens cannot be looked up: the database does not answer"));
         }
     };
-    if !allows(token.role, request.uri().path()) {
-        let role = token.role.as_str();
-        return refuse(Status::permission_denied(format!("role `{role}` does not allow this")));
+    match access(token.role, token.may_register, request.uri().path()) {
+        Access::Allowed => {}
+        Access::Role => {
+            let role = token.role.as_str();
+            return refuse(Status::permission_denied(format!("role `{role}` does not allow this")));
+        }
+        Access::Registration => return refuse(registration::refusal::not_through_this_node()),
     }
     request.extensions_mut().insert(Identity { actor: token.id, role: token.role });
     next.run(request).await
@@ -114,11 +142,17 @@ mod tests {
     #[test]
     fn roles_reach_exactly_their_methods() {
         use Role::{Admin, Node, Registrar, Viewer};
-        let table: [(&str, &[Role]); 12] = [
+        let table: [(&str, &[Role]); 18] = [
             ("/toolplane.sync.v1.SyncService/Subscribe", &[Admin, Node]),
             ("/toolplane.sync.v1.RegistrationService/RegisterServer", &[Admin, Node]),
             ("/toolplane.admin.v1.UpstreamService/ListUpstreams", &[Admin, Registrar, Viewer]),
             ("/toolplane.admin.v1.UpstreamService/CreateUpstream", &[Admin, Registrar]),
+            ("/toolplane.admin.v1.UpstreamService/ResumeUpstream", &[Admin]),
+            ("/toolplane.admin.v1.SnapshotService/ListSnapshots", &[Admin, Registrar, Viewer]),
+            ("/toolplane.admin.v1.SnapshotService/GetSnapshot", &[Admin, Registrar, Viewer]),
+            ("/toolplane.admin.v1.SnapshotService/DiffSnapshots", &[Admin, Registrar, Viewer]),
+            ("/toolplane.admin.v1.SnapshotService/WaitForVersion", &[Admin, Registrar, Viewer]),
+            ("/toolplane.admin.v1.SnapshotService/RollbackSnapshot", &[Admin]),
             ("/toolplane.admin.v1.PolicyService/GetPolicy", &[Admin, Registrar, Viewer]),
             ("/toolplane.admin.v1.PolicyService/SetPolicy", &[Admin]),
             ("/toolplane.admin.v1.ToolService/ListTools", &[Admin, Registrar, Viewer]),
@@ -130,8 +164,23 @@ mod tests {
         ];
         for (path, may) in table {
             for role in [Admin, Registrar, Viewer, Node] {
-                assert_eq!(allows(role, path), may.contains(&role), "{role:?} {path}");
+                let allowed = access(role, true, path) == Access::Allowed;
+                assert_eq!(allowed, may.contains(&role), "{role:?} {path}");
             }
+        }
+    }
+
+    #[test]
+    fn a_node_token_without_the_capability_follows_and_refreshes_only() {
+        let of_node = |path: &str| access(Role::Node, false, path);
+        assert_eq!(of_node("/toolplane.sync.v1.SyncService/Subscribe"), Access::Allowed);
+        assert_eq!(of_node("/toolplane.sync.v1.RegistrationService/RefreshRegistry"), Access::Allowed);
+        for method in
+            ["RegisterServer", "DeregisterServer", "ListServers", "RefreshServer", "CheckCredential", "Novel"]
+        {
+            let path = format!("/toolplane.sync.v1.RegistrationService/{method}");
+            assert_eq!(of_node(&path), Access::Registration, "{method}");
+            assert_eq!(access(Role::Admin, false, &path), Access::Allowed, "{method}");
         }
     }
 }

@@ -129,6 +129,7 @@ pub(super) fn registered(held: &Registered, effective: &Upstream, published: &Pu
         create_time: Some(time(held.created_at)),
         update_time: Some(time(held.updated_at)),
         listing: held.listing.as_ref().map(|listing| self::listing(listing, domain, published)),
+        frozen_at_version: held.frozen_at.unwrap_or_default(),
     }
 }
 

@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status};
 use toolplane_proto::admin::{self, node_service_server::NodeService};
 
 use super::{convert, page, status};
+use crate::clock::Clock;
 use crate::registrar::Registrar;
 use crate::store::NodeRecord;
 use crate::stream::nodes::Nodes;
@@ -12,17 +13,20 @@ use crate::stream::nodes::Nodes;
 pub(super) struct Service {
     nodes: Nodes,
     registrar: Registrar,
+    clock: Clock,
 }
 
 impl Service {
-    pub(super) fn new(nodes: Nodes, registrar: Registrar) -> Self {
-        Self { nodes, registrar }
+    pub(super) fn new(nodes: Nodes, registrar: Registrar, clock: Clock) -> Self {
+        Self { nodes, registrar, clock }
     }
 }
 
 fn show(record: NodeRecord) -> admin::Node {
     let NodeRecord {
         id,
+        control_plane: _,
+        stream: _,
         build,
         labels,
         version,
@@ -43,6 +47,7 @@ fn show(record: NodeRecord) -> admin::Node {
         ack_time: acked_at.map(convert::time),
         rejections: rejections.iter().map(Into::into).collect(),
         persisted,
+        disconnect_time: disconnected_at.map(convert::time),
     }
 }
 
@@ -60,6 +65,7 @@ impl NodeService for Service {
             nodes: page.into_iter().map(show).collect(),
             latest: Some(self.registrar.current().version().into()),
             next_page_token,
+            read_time: Some(convert::time(self.clock.now())),
         }))
     }
 }

@@ -22,7 +22,7 @@ impl Service {
     }
 }
 
-fn to_message(access: &AccessPolicy, etag: String) -> admin::Policy {
+pub(super) fn to_message(access: &AccessPolicy, etag: String) -> admin::Policy {
     let lists = |map: &BTreeMap<String, Vec<String>>| -> BTreeMap<String, admin::GlobList> {
         map.iter().map(|(domain, globs)| (domain.clone(), admin::GlobList { globs: globs.clone() })).collect()
     };

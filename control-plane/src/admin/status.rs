@@ -56,6 +56,10 @@ pub(super) fn invalid(field: &str, reason: impl std::fmt::Display) -> Status {
 }
 
 fn plain(kind: ErrorCode, error: &dyn std::error::Error) -> Status {
+    if kind == ErrorCode::Unavailable {
+        tracing::warn!(%error, "a request could not be served");
+        return Status::unavailable("the database does not answer; the control plane's log says more");
+    }
     if kind == ErrorCode::Internal {
         tracing::error!(%error, "a request failed for a reason of ours");
         return Status::internal("internal error; the control plane's log says more");

@@ -9,7 +9,7 @@ use toolplane_registry::Digest;
 use super::{auth, convert, page, status};
 use crate::clock::Clock;
 use crate::ids::{new_id, new_secret};
-use crate::store::{AuditEntry, Millis, Store, Token};
+use crate::store::{AuditEntry, Millis, Role, Store, Token};
 
 const MAX_DESCRIPTION: usize = 256;
 
@@ -26,7 +26,7 @@ impl Service {
 }
 
 fn show(token: Token) -> admin::Token {
-    let Token { id, description, role, created_at, expires_at, revoked_at } = token;
+    let Token { id, description, role, may_register, created_at, expires_at, revoked_at } = token;
     admin::Token {
         token_id: id,
         description,
@@ -34,6 +34,7 @@ fn show(token: Token) -> admin::Token {
         create_time: Some(convert::time(created_at)),
         expire_time: expires_at.map(convert::time),
         revoke_time: revoked_at.map(convert::time),
+        allow_registration: may_register,
     }
 }
 
@@ -48,7 +49,8 @@ impl TokenService for Service {
         request: Request<admin::CreateTokenRequest>,
     ) -> Result<Response<admin::CreateTokenResponse>, Status> {
         let actor = auth::identity(&request)?.actor;
-        let admin::CreateTokenRequest { description, role, expire_time } = request.into_inner();
+        let admin::CreateTokenRequest { description, role, expire_time, allow_registration: may_register } =
+            request.into_inner();
         let role = convert::role(role)?;
         if description.chars().count() > MAX_DESCRIPTION {
             return Err(status::invalid(
@@ -56,14 +58,27 @@ impl TokenService for Service {
                 format!("is longer than {MAX_DESCRIPTION} characters"),
             ));
         }
+        if may_register && role != Role::Node {
+            return Err(status::invalid("allow_registration", "is for tokens with role node"));
+        }
         let now = self.clock.now();
         let expires_at = expire_time.as_ref().map(convert::millis);
         if expires_at.is_some_and(|expires| expires <= now) {
             return Err(status::invalid("expire_time", "is in the past"));
         }
         let secret = new_secret();
-        let token = Token { id: new_id(), description, role, created_at: now, expires_at, revoked_at: None };
-        let audit = audit(actor, "token.create", &token.id, format!("role {}", role.as_str()), now);
+        let token = Token {
+            id: new_id(),
+            description,
+            role,
+            may_register,
+            created_at: now,
+            expires_at,
+            revoked_at: None,
+        };
+        let capability = if may_register { ", may register" } else { "" };
+        let detail = format!("role {}{capability}", role.as_str());
+        let audit = audit(actor, "token.create", &token.id, detail, now);
         let hash = Digest::of(secret.as_bytes());
         self.store.insert_token(&token, hash, &audit).await.map_err(|error| status::store(&error))?;
         Ok(Response::new(admin::CreateTokenResponse { token: Some(show(token)), secret }))

@@ -54,7 +54,7 @@ fn collect(published: &Published, request: &admin::ListToolsRequest) -> Vec<admi
         entries.into_iter().filter(|entry| wanted(entry.domain().domain().as_str())).map(admitted).collect();
     if request.show_refused {
         for (domain, outcome) in published.admitted.iter().filter(|(domain, _)| wanted(domain.as_str())) {
-            tools.extend(outcome.rejections.iter().map(|rejection| refused(domain.as_str(), rejection)));
+            tools.extend(outcome.rejections().map(|rejection| refused(domain.as_str(), rejection)));
         }
     }
     tools

@@ -1,16 +1,20 @@
 //! `UpstreamService`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use tonic::{Request, Response, Status};
 use toolplane_proto::admin::{self, upstream_service_server::UpstreamService};
+use toolplane_registry::upstream::Upstream;
 use toolplane_registry::{Digest, Domain};
 
 use super::{auth, convert, page, status};
 use crate::environment::Environment;
-use crate::registrar::{Changed, How, Registrar};
+use crate::registrar::{Changed, Error, How, Refreshed, Registrar};
 use crate::snapshots::Published;
-use crate::store::Registered;
+use crate::store::{Attempt, Registered};
+
+/// How often a change without an etag is merged anew when somebody else changes the same upstream meanwhile.
+const ATTEMPTS: usize = 3;
 
 #[derive(Debug)]
 pub(super) struct Service {
@@ -31,6 +35,10 @@ impl Service {
         self.show(&changed.upstream, &self.registrar.current())
     }
 
+    async fn attempts(&self) -> Result<BTreeMap<Domain, Attempt>, Status> {
+        self.registrar.attempts().await.map_err(|error| status::change(&error))
+    }
+
     fn held(&self, name: &str) -> Result<Registered, Status> {
         let domain = convert::domain(name)?;
         let held = self.registrar.current().registry.upstreams.get(&domain).cloned();
@@ -38,8 +46,49 @@ impl Service {
     }
 }
 
+/// An upstream with the fields replaced that the paths name.
+fn merged(mut upstream: Upstream, message: &admin::Upstream, paths: &[String]) -> Result<Upstream, Status> {
+    if paths.is_empty() {
+        return Err(status::invalid("update_mask", "must name the fields to change"));
+    }
+    for path in paths {
+        convert::put(&mut upstream, message, path)?;
+    }
+    // Credentials were given for the address they were given with.
+    let named: HashSet<&str> = paths.iter().map(String::as_str).collect();
+    if named.contains("url") && !named.contains("headers") && !upstream.headers.is_empty() {
+        return Err(status::invalid("headers", "must be given again (or emptied) together with a new url"));
+    }
+    Ok(upstream)
+}
+
+/// An upstream with how the last try to list it went, which may be later than its last version.
+fn with_attempt(mut held: Registered, attempts: &BTreeMap<Domain, Attempt>) -> Registered {
+    if let (Some(listing), Some(attempt)) = (&mut held.listing, attempts.get(&held.upstream.domain)) {
+        let Attempt { attempt_at, success_at, error } = attempt.clone();
+        listing.attempt_at = attempt_at;
+        listing.success_at = success_at;
+        listing.error = error;
+    }
+    held
+}
+
 fn etag(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
+}
+
+fn refreshed(result: &Refreshed) -> Vec<admin::RefreshedDomain> {
+    let one = |(domain, error): (&Domain, &Option<String>)| {
+        let (added, removed, count) = result.diff(domain);
+        admin::RefreshedDomain {
+            domain: domain.to_string(),
+            added,
+            removed,
+            tool_count: u32::try_from(count).unwrap_or(u32::MAX),
+            error: error.clone().unwrap_or_default(),
+        }
+    };
+    result.outcome.iter().map(one).collect()
 }
 
 #[tonic::async_trait]
@@ -68,6 +117,7 @@ impl UpstreamService for Service {
         request: Request<admin::GetUpstreamRequest>,
     ) -> Result<Response<admin::Upstream>, Status> {
         let held = self.held(&request.into_inner().domain)?;
+        let held = with_attempt(held, &self.attempts().await?);
         Ok(Response::new(self.show(&held, &self.registrar.current())))
     }
 
@@ -80,7 +130,11 @@ impl UpstreamService for Service {
         let all = published.registry.upstreams.values();
         let (held, next_page_token) =
             page::cut(all, &page_token, page::size(page_size)?, |held| held.upstream.domain.to_string());
-        let upstreams = held.into_iter().map(|held| self.show(held, &published)).collect();
+        let attempts = self.attempts().await?;
+        let upstreams = held
+            .into_iter()
+            .map(|held| self.show(&with_attempt(held.clone(), &attempts), &published))
+            .collect();
         Ok(Response::new(admin::ListUpstreamsResponse { upstreams, next_page_token }))
     }
 
@@ -92,28 +146,21 @@ impl UpstreamService for Service {
         let admin::UpdateUpstreamRequest { upstream, update_mask, validate_only, allow_unreachable } =
             request.into_inner();
         let message = upstream.ok_or_else(|| status::invalid("upstream", "is missing"))?;
-        let mut upstream = self.held(&message.domain)?.upstream;
+        let domain = convert::domain(&message.domain)?;
         let paths = update_mask.map(|mask| mask.paths).unwrap_or_default();
-        if paths.is_empty() {
-            return Err(status::invalid("update_mask", "must name the fields to change"));
-        }
-        for path in &paths {
-            convert::put(&mut upstream, &message, path)?;
-        }
-        // Credentials were given for the address they were given with.
-        let named: HashSet<&str> = paths.iter().map(String::as_str).collect();
-        if named.contains("url") && !named.contains("headers") && !upstream.headers.is_empty() {
-            return Err(status::invalid(
-                "headers",
-                "must be given again (or emptied) together with a new url",
-            ));
-        }
         let how = How { validate_only, allow_unreachable };
-        let changed = self
-            .registrar
-            .update(&actor, upstream, etag(message.etag), how)
-            .await
-            .map_err(|error| status::change(&error))?;
+        let expected = etag(message.etag.clone());
+        let mut attempt = 1;
+        let changed = loop {
+            let held = self.registrar.held(&domain).await.map_err(|error| status::change(&error))?;
+            let upstream = merged(held.upstream, &message, &paths)?;
+            // What the mask does not name is as it was read, so nothing else may be replaced than what was read.
+            let read = expected.clone().unwrap_or(held.config_id);
+            match self.registrar.update(&actor, upstream, Some(read), how).await {
+                Err(Error::Conflict { .. }) if expected.is_none() && attempt < ATTEMPTS => attempt += 1,
+                result => break result.map_err(|error| status::change(&error))?,
+            }
+        };
         Ok(Response::new(admin::UpdateUpstreamResponse {
             upstream: Some(self.show_changed(&changed)),
             version: Some((&changed.version).into()),
@@ -151,20 +198,7 @@ impl UpstreamService for Service {
             .collect::<Result<Vec<Domain>, Status>>()?;
         let result =
             self.registrar.refresh(&actor, &domains).await.map_err(|error| status::change(&error))?;
-        let refreshed = result
-            .outcome
-            .iter()
-            .map(|(domain, error)| {
-                let (added, removed, count) = result.diff(domain);
-                admin::RefreshedDomain {
-                    domain: domain.to_string(),
-                    added,
-                    removed,
-                    tool_count: u32::try_from(count).unwrap_or(u32::MAX),
-                    error: error.clone().unwrap_or_default(),
-                }
-            })
-            .collect();
+        let refreshed = refreshed(&result);
         let version = Some(result.after.version().into());
         Ok(Response::new(admin::RefreshUpstreamsResponse { refreshed, version }))
     }
@@ -182,5 +216,20 @@ impl UpstreamService for Service {
             self.registrar.accept(&actor, &domain, digest).await.map_err(|error| status::change(&error))?;
         let version = Some((&accepted.changed.version).into());
         Ok(Response::new(admin::AcceptSchemaResponse { version }))
+    }
+
+    async fn resume_upstream(
+        &self,
+        request: Request<admin::ResumeUpstreamRequest>,
+    ) -> Result<Response<admin::ResumeUpstreamResponse>, Status> {
+        let actor = auth::identity(&request)?.actor;
+        let domain = convert::domain(&request.into_inner().domain)?;
+        let result = self.registrar.resume(&actor, &domain).await.map_err(|error| status::change(&error))?;
+        let held = result.after.registry.upstreams.get(&domain);
+        Ok(Response::new(admin::ResumeUpstreamResponse {
+            upstream: held.map(|held| self.show(held, &result.after)),
+            version: Some(result.after.version().into()),
+            refreshed: refreshed(&result).pop(),
+        }))
     }
 }

@@ -15,7 +15,7 @@ use toolplane_registry::{Domain, RawJson};
 use super::{Lister, failed, succeeded};
 use crate::clock::Clock;
 use crate::snapshots::{self, Rules};
-use crate::store::{self, AuditEntry, Change, Commit, Head, Listing, Registered, Store};
+use crate::store::{self, AuditEntry, Change, Commit, Head, Listing, Millis, Registered, Store};
 
 /// What a round found, per upstream asked: why it could not be listed, where it could not.
 pub type Outcome = BTreeMap<Domain, Option<String>>;
@@ -37,6 +37,7 @@ struct Inner {
     clock: Clock,
     concurrency: usize,
     tasks: TaskTracker,
+    stopping: CancellationToken,
     /// The round over all upstreams that is running, so that concurrent requests share it.
     running: Mutex<Option<Running>>,
 }
@@ -58,16 +59,17 @@ pub struct Parts {
     pub concurrency: usize,
     /// Owns the rounds' tasks.
     pub tasks: TaskTracker,
+    /// Ends listings that an upstream has not answered yet.
+    pub stopping: CancellationToken,
 }
 
 impl Rounds {
     /// Ready to refresh; nothing runs yet.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, snapshots, lister, rules, clock, concurrency, tasks } = parts;
+        let Parts { store, snapshots, lister, rules, clock, concurrency, tasks, stopping } = parts;
         let running = Mutex::new(None);
-        Self {
-            inner: Arc::new(Inner { store, snapshots, lister, rules, clock, concurrency, tasks, running }),
-        }
+        let inner = Inner { store, snapshots, lister, rules, clock, concurrency, tasks, stopping, running };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Refreshes every upstream. Whoever asks while a round runs gets that round's outcome.
@@ -105,6 +107,23 @@ impl Rounds {
     pub async fn some(&self, upstreams: Vec<Registered>, actor: &str) -> Result<Outcome, String> {
         self.inner.round(upstreams, actor).await
     }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        self.inner.store.as_ref()
+    }
+
+    pub(super) fn snapshots(&self) -> &snapshots::Handle {
+        &self.inner.snapshots
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        self.inner.clock.now()
+    }
+
+    /// Refreshes one upstream and stores what changed; `Some` says why it could not be listed.
+    pub(super) async fn one(&self, held: &Registered, actor: &str) -> Result<Option<String>, store::Error> {
+        self.inner.one(held, actor).await
+    }
 }
 
 impl Inner {
@@ -127,9 +146,15 @@ impl Inner {
 
     /// Lists one upstream and stores what changed; `Some` says why it could not be listed.
     async fn one(&self, held: &Registered, actor: &str) -> Result<Option<String>, store::Error> {
+        if let Some(number) = held.frozen_at {
+            return Ok(Some(format!("it is frozen at v{number}; resume it to refresh its tools")));
+        }
         let upstream = self.rules.environment.overlay(&held.upstream);
         let domain = &upstream.domain;
-        let listed = self.lister.list(&upstream).await;
+        let listing = Box::pin(self.lister.list(&upstream));
+        let Some(listed) = self.stopping.run_until_cancelled(listing).await else {
+            return Ok(Some("the control plane is stopping".to_owned()));
+        };
         let at = self.clock.now();
         let before = held.listing.as_ref();
         let (listing, error) = match listed {
@@ -189,26 +214,6 @@ fn warn_of_pin(upstream: &Upstream, before: Option<&Listing>, now: &Listing) {
              accept the new digest to serve them"
         );
     }
-}
-
-/// Refreshes everything on an interval until the token is cancelled; the first round is one interval away.
-pub fn spawn_interval(rounds: Rounds, interval: Duration, tasks: &TaskTracker, shutdown: CancellationToken) {
-    tasks.spawn(async move {
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(interval) => {}
-            }
-            if let Err(error) = background_round(&rounds).await {
-                tracing::warn!(%error, "a refresh round could not be stored");
-            }
-        }
-    });
-}
-
-#[tracing::instrument(name = "gateway.background_refresh", skip_all)]
-async fn background_round(rounds: &Rounds) -> Result<Outcome, String> {
-    rounds.all("system").await
 }
 
 fn describe(before: &[RawJson], after: &[RawJson]) -> String {

@@ -31,6 +31,14 @@ pub enum Error {
     /// A pinned upstream lists something else than was approved.
     #[error("upstream `{0}` is pinned and lists other tools than were approved: accept the new digest first")]
     SchemaRefused(Domain),
+    /// A rollback decided which tools the upstream offers.
+    #[error("upstream `{domain}` is frozen at v{number}: resume it first")]
+    Frozen {
+        /// Which one.
+        domain: Domain,
+        /// The version whose tools it has.
+        number: u64,
+    },
     /// The digest to accept is not the one found.
     #[error("the tools of `{domain}` have another digest than the one to accept")]
     DigestMismatch {
@@ -88,13 +96,16 @@ impl Error {
             Self::Rejected(_) => ErrorCode::InvalidInput,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::AlreadyExists(_) => ErrorCode::AlreadyExists,
-            Self::Conflict { .. } | Self::SchemaRefused(_) | Self::DigestMismatch { .. } => {
-                ErrorCode::Conflict
-            }
+            Self::Conflict { .. }
+            | Self::SchemaRefused(_)
+            | Self::Frozen { .. }
+            | Self::DigestMismatch { .. } => ErrorCode::Conflict,
             Self::Upstream { source, .. } => source.code(),
             Self::Refresh(_) => ErrorCode::Unavailable,
             Self::Store(error) | Self::Snapshots(snapshots::Error::Store(error)) => error.code(),
-            Self::Snapshots(snapshots::Error::Inconsistent(_)) => ErrorCode::Internal,
+            Self::Snapshots(snapshots::Error::Inconsistent(_) | snapshots::Error::Aborted) => {
+                ErrorCode::Internal
+            }
             Self::Snapshots(snapshots::Error::Late(_)) => ErrorCode::Timeout,
         }
     }

@@ -34,7 +34,11 @@ pub(super) fn check_registration(
 impl Registrar {
     /// Lists an upstream again and approves what it lists, provided its digest is the one that was reviewed.
     pub async fn accept(&self, actor: &str, domain: &Domain, expected: Digest) -> Result<Accepted, Error> {
-        let held = self.held(domain)?;
+        let _turn = self.turns.take(domain).await;
+        let held = self.held(domain).await?;
+        if let Some(number) = held.frozen_at {
+            return Err(Error::Frozen { domain: domain.clone(), number });
+        }
         let effective = self.parts.rules.environment.overlay(&held.upstream);
         let tools = self.parts.lister.list(&effective).await;
         let tools = tools.map_err(|error| Error::upstream(&effective, error))?;

@@ -18,6 +18,13 @@ pub(super) fn bad_request(message: &str) -> Status {
     status(Code::InvalidArgument, "bad_request", message, HashMap::new(), None)
 }
 
+/// A node whose token does not let it register, whoever asks it to.
+pub(crate) fn not_through_this_node() -> Status {
+    let message = "this node may not pass registrations on: register through another one, or give it a token made \
+                   with `--allow-registration`";
+    status(Code::PermissionDenied, "forbidden", message, HashMap::new(), None)
+}
+
 /// A credential that does not hold.
 pub(super) fn credential(error: &credential::Error) -> Status {
     match error {
@@ -47,7 +54,7 @@ pub(super) fn refuse(error: &Error) -> Status {
             status(Code::InvalidArgument, reason, &message, HashMap::new(), None)
         }
         Error::NotFound(_) => status(Code::NotFound, "not_found", &message, HashMap::new(), None),
-        Error::AlreadyExists(_) | Error::Conflict { .. } => {
+        Error::AlreadyExists(_) | Error::Conflict { .. } | Error::Frozen { .. } => {
             status(Code::Aborted, "conflict", &message, HashMap::new(), None)
         }
         Error::SchemaRefused(domain) => {
@@ -83,6 +90,12 @@ pub(super) fn refuse(error: &Error) -> Status {
 fn internal(code: ErrorCode, message: &str) -> Status {
     match code {
         ErrorCode::Unavailable | ErrorCode::Timeout => {
+            tracing::warn!(error = message, "a registration could not be made");
+            let message = match code {
+                // Stored, and served a little later: its own words say so.
+                ErrorCode::Timeout => message,
+                _ => "the control plane cannot do this right now; nothing was changed as far as it knows",
+            };
             status(Code::Unavailable, "control_plane_unavailable", message, HashMap::new(), Some(RETRY_AFTER))
         }
         _ => {

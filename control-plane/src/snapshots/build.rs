@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use toolplane_registry::digest::Hasher;
-use toolplane_registry::ingest;
 use toolplane_registry::policy::Effective;
 use toolplane_registry::snapshot::{Builder, DomainSnapshot, Endpoint, Settings};
 use toolplane_registry::upstream::Upstream;
-use toolplane_registry::{Digest, Domain, RawJson, Rejection, Rule, Snapshot, Tool, Version};
+use toolplane_registry::{Digest, Domain, RawJson, Rejection, Snapshot, Tool, Version};
+use toolplane_registry::{ingest, sanitize};
 
 use super::pin;
 use crate::environment::Environment;
@@ -82,7 +82,9 @@ pub struct Admitted {
     /// Tools that passed, before the access policy.
     pub tools: Vec<Arc<Tool>>,
     /// Why the others did not.
-    pub rejections: Vec<Rejection>,
+    refused: Vec<Rejection>,
+    /// What a pin keeps from being served as it is listed.
+    held_back: Vec<Rejection>,
 }
 
 impl Published {
@@ -136,6 +138,7 @@ pub fn build(
 
 fn freeze(upstream: Upstream, held: &Registered, config_id: String, tools: Vec<Arc<Tool>>) -> DomainSnapshot {
     let Upstream { domain, url, description, headers, forward_headers, session_mode, .. } = upstream;
+    let description = sanitize::one_line(&description);
     let endpoint = Endpoint { url, headers, forward_headers, session_mode, config_id };
     DomainSnapshot::new(domain, description, endpoint, tools).with_pending(held.listing.is_none())
 }
@@ -146,22 +149,25 @@ fn admit(held: &Registered, ingest: &Ingest, before: Option<&Arc<Admitted>>) -> 
         None => (Vec::new(), Vec::new()),
         Some(listing) => pin::served(&upstream.domain, upstream.schema_policy, listing),
     };
-    if let Some(before) = before.filter(|before| before.served == served && held_back.is_empty()) {
-        return Arc::clone(before);
+    if let Some(before) = before.filter(|before| before.served == served) {
+        if before.held_back == held_back {
+            return Arc::clone(before);
+        }
+        let (tools, refused) = (before.tools.clone(), before.refused.clone());
+        return Arc::new(Admitted { served, tools, refused, held_back });
     }
     let rules = ingest::Rules {
         schema: ingest.schema,
         trusted_domain: ingest.trusted_domains.iter().any(|trusted| trusted == upstream.domain.as_str()),
     };
-    let ingest::Ingested { tools, mut rejections, .. } = ingest::admit(&upstream.domain, &served, &rules);
-    rejections.extend(held_back);
-    Arc::new(Admitted { served, tools, rejections })
+    let ingest::Ingested { tools, rejections } = ingest::admit(&upstream.domain, &served, &rules);
+    Arc::new(Admitted { served, tools, refused: rejections, held_back })
 }
 
 impl Admitted {
-    /// Rejections of tools, apart from those held back by a pin.
-    pub fn refused(&self) -> impl Iterator<Item = &Rejection> {
-        self.rejections.iter().filter(|rejection| rejection.rule != Rule::Pinned)
+    /// Why listed tools do not reach the nodes, or not as they are listed.
+    pub fn rejections(&self) -> impl Iterator<Item = &Rejection> {
+        self.refused.iter().chain(&self.held_back)
     }
 }
 

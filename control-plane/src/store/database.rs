@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Sqlite};
 
 use super::migrate::Backend;
-use super::{Error, postgres, sqlite};
+use super::{Error, Wakeups, postgres, sqlite};
 
 /// A value to bind; owned, because statements here are small and rare.
 pub(super) enum Value {
@@ -38,6 +38,11 @@ pub(super) struct Dialect {
     pub(super) lock_config_id: &'static str,
     /// Adds tools in one go. Takes the domain, whether they are approved ones, and a JSON list of texts.
     pub(super) insert_tools: &'static str,
+    /// The database's time.
+    pub(super) now: &'static str,
+    /// Domains of upstreams that may be due, held until the transaction ends where they can be. Takes what
+    /// [`super::queries::due`] takes, and a limit.
+    pub(super) lock_due: &'static str,
     /// Tells other control planes of a version. Takes the number as text.
     pub(super) announce: Option<&'static str>,
 }
@@ -75,6 +80,13 @@ impl Database {
         match self {
             Self::Sqlite(pools) => sqlite::begin(&pools.writer, sqlite::DIALECT.begin_write).await,
             Self::Postgres(pool) => postgres::begin(pool, postgres::DIALECT.begin_write).await,
+        }
+    }
+
+    pub(super) fn wakeups(&self) -> Box<dyn Wakeups> {
+        match self {
+            Self::Sqlite(_) => Box::new(sqlite::Silence),
+            Self::Postgres(pool) => Box::new(postgres::Announcements::new(pool.clone())),
         }
     }
 

@@ -37,7 +37,7 @@ struct Pair {
     postgres: &'static str,
 }
 
-const PAIRS: [Pair; 3] = [
+const PAIRS: [Pair; 6] = [
     Pair {
         number: 1,
         name: "registry",
@@ -55,6 +55,24 @@ const PAIRS: [Pair; 3] = [
         name: "nodes",
         sqlite: include_str!("../../../migrations/sqlite/0003_nodes.sql"),
         postgres: include_str!("../../../migrations/postgres/0003_nodes.sql"),
+    },
+    Pair {
+        number: 4,
+        name: "replicas",
+        sqlite: include_str!("../../../migrations/sqlite/0004_replicas.sql"),
+        postgres: include_str!("../../../migrations/postgres/0004_replicas.sql"),
+    },
+    Pair {
+        number: 5,
+        name: "history",
+        sqlite: include_str!("../../../migrations/sqlite/0005_history.sql"),
+        postgres: include_str!("../../../migrations/postgres/0005_history.sql"),
+    },
+    Pair {
+        number: 6,
+        name: "token_capabilities",
+        sqlite: include_str!("../../../migrations/sqlite/0006_token_capabilities.sql"),
+        postgres: include_str!("../../../migrations/postgres/0006_token_capabilities.sql"),
     },
 ];
 

@@ -4,6 +4,7 @@
 //! other; whatever else locks rows takes an upstream's row before what hangs on it, so nothing deadlocks.
 
 mod codes;
+mod wakeups;
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -15,7 +16,11 @@ use sqlx::{Arguments as _, ConnectOptions as _, Connection as _, PgConnection, P
 use super::Error;
 use super::database::{Dialect, Record, Transaction, Value};
 use super::migrate::{Backend, Report, bring_up_to_date, failed};
+use super::queries::due;
 
+pub(super) use wakeups::Announcements;
+
+/// One of them listens.
 const CONNECTIONS: u32 = 10;
 /// How long a caller waits for a connection, a new one included.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +33,13 @@ pub(super) const DIALECT: Dialect = Dialect {
     insert_tools: "INSERT INTO tools (domain, approved, position, definition) \
                    SELECT $1, $2, item.position - 1, item.definition \
                    FROM json_array_elements_text($3::json) WITH ORDINALITY AS item (definition, position)",
+    now: "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+    // Several control planes look at once: each takes others.
+    lock_due: concat!(
+        "SELECT u.domain ",
+        due!(),
+        " ORDER BY COALESCE(l.attempt_at, 0), u.domain LIMIT $5 FOR UPDATE OF u SKIP LOCKED"
+    ),
     // Delivered when, and only if, the transaction commits.
     announce: Some("SELECT pg_notify('toolplane_head', $1)"),
 };

@@ -11,6 +11,8 @@ pub(super) const CREATE_HEAD: &str = "INSERT INTO head (id, store_id, version, k
 
 pub(super) const ENVIRONMENT: &str = "SELECT environment FROM head WHERE id = 1";
 
+pub(super) const RENEW_STORE: &str = "UPDATE head SET store_id = $1 WHERE id = 1";
+
 pub(super) const PUT_ENVIRONMENT: &str = "UPDATE head SET environment = $1 WHERE id = 1";
 
 pub(super) const KEY_CHECK: &str = "SELECT key_check FROM head WHERE id = 1";
@@ -25,8 +27,8 @@ pub(super) const INSERT_SNAPSHOT: &str =
 // ---- upstreams ----
 
 pub(super) const UPSTREAMS: &str = "SELECT domain, url, discovery_url, description, headers, forward_headers, \
-    allowed_tools, denied_tools, schema_policy, session_mode, owner, config_id, created_at, updated_at \
-    FROM upstreams";
+    allowed_tools, denied_tools, schema_policy, session_mode, owner, config_id, created_at, updated_at, \
+    frozen_at FROM upstreams";
 
 /// Takes the same values as [`UPDATE_UPSTREAM`].
 pub(super) const INSERT_UPSTREAM: &str = "INSERT INTO upstreams (domain, url, discovery_url, description, \
@@ -73,16 +75,16 @@ pub(super) const DELETE_POLICY: &str = "DELETE FROM policies WHERE id = 1";
 // ---- tokens and audit ----
 
 pub(super) const INSERT_TOKEN: &str = "INSERT INTO tokens (id, hash, description, role, created_at, \
-    expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
+    expires_at, revoked_at, may_register) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
 
-pub(super) const TOKEN_BY_HASH: &str =
-    "SELECT id, description, role, created_at, expires_at, revoked_at FROM tokens WHERE hash = $1";
+pub(super) const TOKEN_BY_HASH: &str = "SELECT id, description, role, may_register, created_at, expires_at, \
+    revoked_at FROM tokens WHERE hash = $1";
 
-pub(super) const TOKEN_BY_ID: &str =
-    "SELECT id, description, role, created_at, expires_at, revoked_at FROM tokens WHERE id = $1";
+pub(super) const TOKEN_BY_ID: &str = "SELECT id, description, role, may_register, created_at, expires_at, \
+    revoked_at FROM tokens WHERE id = $1";
 
-pub(super) const TOKENS_AFTER: &str = "SELECT id, description, role, created_at, expires_at, revoked_at \
-    FROM tokens WHERE id > $1 ORDER BY id LIMIT $2";
+pub(super) const TOKENS_AFTER: &str = "SELECT id, description, role, may_register, created_at, expires_at, \
+    revoked_at FROM tokens WHERE id > $1 ORDER BY id LIMIT $2";
 
 pub(super) const REVOKE_TOKEN: &str =
     "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
@@ -96,12 +98,138 @@ pub(super) const AUDIT_BEFORE: &str = "SELECT id, at, actor, action, subject, de
 // ---- nodes ----
 
 pub(super) const PUT_NODE: &str = "INSERT INTO nodes (id, build, labels, store_id, version, digest, \
-    connected_at, disconnected_at, acked_at, persisted, rejections) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO UPDATE SET \
+    connected_at, disconnected_at, acked_at, persisted, rejections, control_plane, stream) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO UPDATE SET \
     build = excluded.build, labels = excluded.labels, store_id = excluded.store_id, \
     version = excluded.version, digest = excluded.digest, connected_at = excluded.connected_at, \
     disconnected_at = excluded.disconnected_at, acked_at = excluded.acked_at, \
-    persisted = excluded.persisted, rejections = excluded.rejections";
+    persisted = excluded.persisted, rejections = excluded.rejections, \
+    control_plane = excluded.control_plane, stream = excluded.stream \
+    WHERE $14 OR (nodes.control_plane = excluded.control_plane AND nodes.stream = excluded.stream)";
 
 pub(super) const NODES: &str = "SELECT id, build, labels, store_id, version, digest, connected_at, \
-    disconnected_at, acked_at, persisted, rejections FROM nodes ORDER BY id";
+    disconnected_at, acked_at, persisted, rejections, control_plane, stream FROM nodes ORDER BY id";
+
+// ---- control planes on one database ----
+
+/// Upstreams that are due, not frozen, and that nobody has claimed. Takes now, a time that only a clock which ran ahead can
+/// have written, and the two times before which an upstream must have been asked and have answered.
+macro_rules! due {
+    () => {
+        "FROM upstreams u LEFT JOIN listings l ON l.domain = u.domain \
+         LEFT JOIN refresh_claims c ON c.domain = u.domain \
+         WHERE u.frozen_at IS NULL AND (c.domain IS NULL OR c.expires_at <= $1 OR c.expires_at > $2) \
+         AND (l.domain IS NULL OR l.attempt_at > $2 \
+         OR (l.attempt_at <= $3 AND (l.success_at IS NULL OR l.success_at <= $4)))"
+    };
+}
+pub(super) use due;
+
+pub(super) const CLAIM_REFRESH: &str = concat!(
+    "INSERT INTO refresh_claims (domain, control_plane, expires_at) SELECT u.domain, $6, $7 ",
+    due!(),
+    " AND u.domain = $5 ON CONFLICT (domain) DO UPDATE SET \
+     control_plane = excluded.control_plane, expires_at = excluded.expires_at"
+);
+
+pub(super) const RELEASE_REFRESH: &str = "DELETE FROM refresh_claims WHERE control_plane = $1";
+
+pub(super) const END_CLAIM: &str = "DELETE FROM refresh_claims WHERE domain = $1";
+
+pub(super) const RENEW_LEASE: &str = "INSERT INTO control_planes (id, lease_until) VALUES ($1, $2) \
+    ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until";
+
+pub(super) const CONTROL_PLANES: &str = "SELECT id, lease_until FROM control_planes ORDER BY id";
+
+/// Those that ended stay for as long as a node's record has nobody else to say that it is disconnected.
+pub(super) const FORGET_CONTROL_PLANES: &str = "DELETE FROM control_planes WHERE lease_until <= $1 \
+    AND NOT EXISTS (SELECT 1 FROM nodes \
+    WHERE nodes.control_plane = control_planes.id AND nodes.disconnected_at IS NULL)";
+
+// ---- history, as commits write it ----
+
+/// One row where the version's content is known.
+pub(super) const RECORDED: &str = "SELECT version FROM snapshots WHERE version = $1 AND recorded";
+
+pub(super) const MARK_RECORDED: &str = "UPDATE snapshots SET recorded = TRUE, \
+    policy = (SELECT access FROM policies WHERE id = 1) WHERE version = $1";
+
+pub(super) const DOMAINS: &str = "SELECT domain FROM upstreams ORDER BY domain";
+
+/// Domains there are, and domains that the history takes for being there.
+pub(super) const HISTORY_DOMAINS: &str =
+    "SELECT domain FROM upstreams UNION SELECT domain FROM domain_history WHERE until_version IS NULL";
+
+pub(super) const UPSTREAM_RULES: &str =
+    "SELECT allowed_tools, denied_tools, schema_policy, owner FROM upstreams WHERE domain = $1";
+
+pub(super) const HAS_APPROVED: &str = "SELECT has_approved FROM listings WHERE domain = $1";
+
+pub(super) const TOOLS_OF: &str =
+    "SELECT approved, definition FROM tools WHERE domain = $1 ORDER BY approved, position";
+
+pub(super) const OPEN_CONTENT: &str =
+    "SELECT digest FROM domain_history WHERE domain = $1 AND until_version IS NULL";
+
+pub(super) const CLOSE_CONTENT: &str =
+    "UPDATE domain_history SET until_version = $2 WHERE domain = $1 AND until_version IS NULL";
+
+pub(super) const PUT_CONTENT: &str =
+    "INSERT INTO domain_contents (digest, content) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
+
+pub(super) const START_CONTENT: &str =
+    "INSERT INTO domain_history (domain, since_version, digest) VALUES ($1, $2, $3)";
+
+// ---- history, as it is read ----
+
+pub(super) const VERSIONS_BEFORE: &str = "SELECT version, created_at, actor, summary, recorded, digest, \
+    domain_count, tool_count FROM snapshots WHERE version < $1 ORDER BY version DESC LIMIT $2";
+
+pub(super) const REFUSALS_BETWEEN: &str = "SELECT version, node_id, at, rejections FROM refusals \
+    WHERE version >= $1 AND version < $2 ORDER BY version, node_id";
+
+pub(super) const PAST_POLICY: &str = "SELECT policy FROM snapshots WHERE version = $1 AND recorded";
+
+pub(super) const PAST_DOMAINS: &str = "SELECT past.domain, contents.content FROM domain_history AS past \
+    JOIN domain_contents AS contents ON contents.digest = past.digest \
+    WHERE past.since_version <= $1 AND (past.until_version IS NULL OR past.until_version > $1)";
+
+// ---- history, as it is noted and forgotten ----
+
+pub(super) const NOTE_PUBLISHED: &str = "UPDATE snapshots SET digest = $2, domain_count = $3, tool_count = $4 \
+    WHERE version = $1 AND digest IS NULL AND EXISTS (SELECT 1 FROM head WHERE store_id = $5)";
+
+pub(super) const NOTE_REFUSAL: &str = "INSERT INTO refusals (version, node_id, at, rejections) \
+    SELECT $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM snapshots WHERE version = $1) \
+    AND EXISTS (SELECT 1 FROM head WHERE store_id = $5) \
+    ON CONFLICT (version, node_id) DO UPDATE SET at = excluded.at, rejections = excluded.rejections";
+
+pub(super) const EXPIRED: &str = "SELECT version FROM snapshots \
+    WHERE version <= (SELECT version FROM head WHERE id = 1) - $1 LIMIT 1";
+
+/// Takes the lock that commits take, and changes nothing.
+pub(super) const LOCK_HEAD: &str =
+    "UPDATE head SET version = version WHERE id = 1 RETURNING store_id, version";
+
+pub(super) const FORGET_VERSIONS: &str = "DELETE FROM snapshots WHERE version < $1";
+
+pub(super) const FORGET_REFUSALS: &str = "DELETE FROM refusals WHERE version < $1";
+
+pub(super) const FORGET_HISTORY: &str = "DELETE FROM domain_history WHERE until_version <= $1";
+
+pub(super) const FORGET_CONTENTS: &str = "DELETE FROM domain_contents WHERE NOT EXISTS \
+    (SELECT 1 FROM domain_history WHERE domain_history.digest = domain_contents.digest)";
+
+// ---- rollback ----
+
+pub(super) const FREEZE_UPSTREAM: &str = "UPDATE upstreams SET allowed_tools = $2, denied_tools = $3, \
+    schema_policy = $4, config_id = $5, frozen_at = $6, updated_at = $7 WHERE domain = $1";
+
+pub(super) const RESUME_UPSTREAM: &str = "UPDATE upstreams SET frozen_at = NULL WHERE domain = $1";
+
+/// Keeps when the upstream was asked; where it never was, it counts as asked now.
+pub(super) const RESTORE_LISTING: &str = "INSERT INTO listings (domain, attempt_at, success_at, error, \
+    has_approved) VALUES ($1, $2, $2, '', $3) ON CONFLICT (domain) DO UPDATE SET \
+    success_at = COALESCE(listings.success_at, excluded.success_at), has_approved = excluded.has_approved";
+
+pub(super) const DELETE_TOOLS: &str = "DELETE FROM tools WHERE domain = $1";

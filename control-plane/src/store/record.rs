@@ -41,6 +41,8 @@ pub struct Registered {
     pub created_at: Millis,
     /// When its configuration last changed.
     pub updated_at: Millis,
+    /// The version whose tools a rollback gave it; they are not refreshed until it is resumed.
+    pub frozen_at: Option<u64>,
     /// What was found when its tools were listed; absent before the first attempt.
     pub listing: Option<Listing>,
 }
@@ -58,6 +60,17 @@ pub struct Listing {
     pub tools: Vec<RawJson>,
     /// The tools an operator approved; kept for pinned upstreams only.
     pub approved: Option<Vec<RawJson>>,
+}
+
+/// How the last try to list an upstream went. It makes no version, so a published registry may be behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it was last asked.
+    pub attempt_at: Millis,
+    /// When it last answered.
+    pub success_at: Option<Millis>,
+    /// Why it did not answer the last time; empty when it did.
+    pub error: String,
 }
 
 /// An explicit access policy.
@@ -126,6 +139,22 @@ pub enum Change {
         /// The etag it must have had; absent: whichever.
         expected: Option<String>,
     },
+    /// Ends the freeze of an upstream; it must exist.
+    ResumeUpstream {
+        /// Which one.
+        domain: Domain,
+    },
+    /// Gives every upstream the tools, filter and schema policy it had at a version, brings back that version's
+    /// access policy, and freezes the upstreams that this changes. Addresses and headers stay.
+    Restore {
+        /// A version whose content is kept.
+        number: u64,
+    },
+    /// Gives the store a new id: versions from before are of another history.
+    RenewStore {
+        /// The new id.
+        store_id: String,
+    },
     /// Notes what the environment lays over the registry, so that its change is a version like any other.
     PutEnvironment {
         /// A keyed hash: it says nothing about the credentials in it.
@@ -170,7 +199,7 @@ pub struct AuditRecord {
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Follows the registry and proxies registrations; nothing else.
+    /// Follows the registry and asks for refreshes; nothing else, unless its token may register.
     Node,
     /// Reads everything but tokens and audit records.
     Viewer,
@@ -189,6 +218,8 @@ pub struct Token {
     pub description: String,
     /// What it allows.
     pub role: Role,
+    /// Whether a node may pass registrations on; means nothing for other roles.
+    pub may_register: bool,
     /// When it was made.
     pub created_at: Millis,
     /// When it ends; absent: never.
@@ -202,6 +233,10 @@ pub struct Token {
 pub struct NodeRecord {
     /// The id it gave itself.
     pub id: String,
+    /// The control plane it is connected to, or was last.
+    pub control_plane: String,
+    /// Number of its stream there.
+    pub stream: u64,
     /// Version of its software.
     pub build: String,
     /// Labels its operator gave it.
@@ -228,6 +263,15 @@ impl Listing {
     /// The digest of what the upstream lists.
     pub fn digest(&self) -> Digest {
         toolplane_registry::ingest::set_digest(&self.tools)
+    }
+}
+
+// ---- NodeRecord ----
+
+impl NodeRecord {
+    /// When it last said something that is kept.
+    pub fn last_heard_of(&self) -> Millis {
+        self.acked_at.map_or(self.connected_at, |acked_at| acked_at.max(self.connected_at))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns the form of every column. A row that this software never writes is an error which names table, column
 //! and row. Upstreams and their listings are in `rows/upstream.rs`, nodes in `rows/node.rs`.
 
+mod history;
 mod node;
 mod upstream;
 
@@ -11,8 +12,9 @@ use toolplane_registry::policy::AccessPolicy;
 
 use super::{AuditRecord, Error, Head, Millis, Policy, Role, Token};
 
-pub(super) use node::{NodeRow, node_values};
-pub(super) use upstream::{assemble, listing_values, upstream_values};
+pub(super) use history::{RefusalRow, RulesRow, VersionRow, content, past, past_domain, rules_values};
+pub(super) use node::{NodeRow, node_values, rejections_json};
+pub(super) use upstream::{ListingRow, assemble, listing_values, upstream_values};
 
 #[derive(sqlx::FromRow)]
 pub(super) struct HeadRow {
@@ -31,6 +33,7 @@ pub(super) struct TokenRow {
     id: String,
     description: String,
     role: String,
+    may_register: bool,
     created_at: Millis,
     expires_at: Option<Millis>,
     revoked_at: Option<Millis>,
@@ -79,9 +82,9 @@ impl TryFrom<TokenRow> for Token {
     type Error = Error;
 
     fn try_from(row: TokenRow) -> Result<Self, Error> {
-        let TokenRow { id, description, role, created_at, expires_at, revoked_at } = row;
+        let TokenRow { id, description, role, may_register, created_at, expires_at, revoked_at } = row;
         let role = Cell { table: "tokens", column: "role", id: &id }.known(&role, Role::parse)?;
-        Ok(Self { id, description, role, created_at, expires_at, revoked_at })
+        Ok(Self { id, description, role, may_register, created_at, expires_at, revoked_at })
     }
 }
 

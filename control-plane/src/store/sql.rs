@@ -5,7 +5,10 @@
 //! everybody after has to bring the key that opens it.
 
 mod changes;
+mod history;
+mod replicas;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,9 +19,10 @@ use toolplane_seal::Key;
 use crate::ids::new_id;
 
 use super::database::{Database, Transaction, Value};
-use super::rows::{self, AuditRow, HeadRow, NodeRow, PolicyRow, TokenRow};
+use super::rows::{self, AuditRow, HeadRow, ListingRow, NodeRow, PolicyRow, TokenRow};
 use super::{
-    AuditEntry, AuditRecord, Commit, Error, Head, Millis, NodeRecord, Policy, Registry, Store, Token, queries,
+    Attempt, AuditEntry, AuditRecord, Commit, ControlPlane, Error, Head, Millis, NodeRecord, Policy,
+    RefreshClaim, Registry, Store, Token, Wakeups, queries,
 };
 
 /// What the key check is sealed for.
@@ -109,12 +113,18 @@ impl Store for Sql {
             let success_at = error.is_empty().then_some(at);
             let values = [domain.as_str().into(), at.into(), success_at.into(), error.into()];
             transaction.execute(queries::RECORD_ATTEMPT, &values).await?;
+            transaction.execute(queries::END_CLAIM, &[domain.as_str().into()]).await?;
         }
         transaction.commit().await
     }
 
+    async fn attempts(&self) -> Result<BTreeMap<Domain, Attempt>, Error> {
+        let rows: Vec<ListingRow> = self.database.fetch(queries::LISTINGS, &[]).await?;
+        rows.into_iter().map(ListingRow::into_attempt).collect()
+    }
+
     async fn insert_token(&self, token: &Token, hash: Digest, audit: &AuditEntry) -> Result<(), Error> {
-        let Token { id, description, role, created_at, expires_at, revoked_at } = token;
+        let Token { id, description, role, may_register, created_at, expires_at, revoked_at } = token;
         let values = [
             id.as_str().into(),
             hash.as_bytes().to_vec().into(),
@@ -123,6 +133,7 @@ impl Store for Sql {
             (*created_at).into(),
             (*expires_at).into(),
             (*revoked_at).into(),
+            (*may_register).into(),
         ];
         let mut transaction = self.database.write().await?;
         if transaction.execute(queries::INSERT_TOKEN, &values).await? == 0 {
@@ -156,13 +167,44 @@ impl Store for Sql {
         rows::convert_all(self.database.fetch::<AuditRow>(queries::AUDIT_BEFORE, &values).await?)
     }
 
-    async fn put_node(&self, node: &NodeRecord) -> Result<(), Error> {
-        self.database.execute(queries::PUT_NODE, &rows::node_values(node)).await?;
+    async fn put_node(&self, node: &NodeRecord, takes_over: bool) -> Result<(), Error> {
+        let mut values = Vec::from(rows::node_values(node));
+        values.push(takes_over.into());
+        self.database.execute(queries::PUT_NODE, &values).await?;
         Ok(())
     }
 
     async fn list_nodes(&self) -> Result<Vec<NodeRecord>, Error> {
         rows::convert_all(self.database.fetch::<NodeRow>(queries::NODES, &[]).await?)
+    }
+
+    fn wakeups(&self) -> Box<dyn Wakeups> {
+        self.database.wakeups()
+    }
+
+    async fn renew_lease(&self, control_plane: &str, lease: Millis) -> Result<(), Error> {
+        let mut transaction = self.database.write().await?;
+        replicas::renew_lease(&mut transaction, control_plane, lease).await?;
+        transaction.commit().await
+    }
+
+    async fn list_control_planes(&self) -> Result<Vec<ControlPlane>, Error> {
+        let mut transaction = self.database.read().await?;
+        let control_planes = replicas::control_planes(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(control_planes)
+    }
+
+    async fn claim_refresh(&self, claim: &RefreshClaim) -> Result<Vec<Domain>, Error> {
+        let mut transaction = self.database.write().await?;
+        let claimed = replicas::claim(&mut transaction, claim).await?;
+        transaction.commit().await?;
+        Ok(claimed)
+    }
+
+    async fn release_refresh(&self, control_plane: &str) -> Result<(), Error> {
+        self.database.execute(queries::RELEASE_REFRESH, &[control_plane.into()]).await?;
+        Ok(())
     }
 }
 

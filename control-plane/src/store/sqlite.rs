@@ -4,6 +4,7 @@
 //! lock; several others read. Several processes may open one file, which is what a restart that overlaps does.
 
 mod codes;
+mod wakeups;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -21,6 +22,9 @@ use sqlx::{Arguments as _, ConnectOptions as _, Connection as _, Sqlite, SqliteP
 use super::Error;
 use super::database::{Dialect, Record, Transaction, Value};
 use super::migrate::{Backend, Report, bring_up_to_date};
+use super::queries::due;
+
+pub(super) use wakeups::Silence;
 
 const READERS: u32 = 4;
 /// How long a statement waits for another process to finish writing.
@@ -33,6 +37,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     lock_config_id: "SELECT config_id FROM upstreams WHERE domain = $1",
     insert_tools: "INSERT INTO tools (domain, approved, position, definition) \
                    SELECT $1, $2, item.key, item.value FROM json_each($3) AS item",
+    now: "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+    lock_due: concat!("SELECT u.domain ", due!(), " ORDER BY COALESCE(l.attempt_at, 0), u.domain LIMIT $5"),
     announce: None,
 };
 
@@ -52,6 +58,16 @@ pub(super) async fn open(url: &str) -> Result<Pools, Error> {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
+            // SQLite ends a transaction by itself where the disk is full, and the driver then takes the connection
+            // for one inside a transaction for ever. Such a connection cannot begin and is replaced.
+            .before_acquire(|connection, _| {
+                Box::pin(async move {
+                    Ok(match connection.begin_with("BEGIN").await {
+                        Ok(transaction) => transaction.rollback().await.is_ok(),
+                        Err(_) => false,
+                    })
+                })
+            })
     };
     let readers = options.clone().pragma("query_only", "on");
     Ok(Pools {

@@ -3,8 +3,10 @@
 mod access;
 mod announce;
 mod faults;
+mod history;
 mod opening;
 mod registry;
+mod replicas;
 
 use std::sync::Arc;
 

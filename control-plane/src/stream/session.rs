@@ -47,6 +47,8 @@ pub enum Action {
         held: Version,
         /// Why it refused.
         rejections: Vec<Rejection>,
+        /// The version it will not take; absent where it is asked once more, with everything.
+        refused: Option<Version>,
         /// What is newer, or the same in full.
         next: Option<Box<sync::Update>>,
     },
@@ -130,16 +132,16 @@ impl Session {
                 let held = held.map_or_else(Version::none, Version::from);
                 let rejections: Vec<Rejection> = rejections.into_iter().map(Into::into).collect();
                 let resync = !full && rejections.iter().any(|r| r.rule == Rule::Digest);
-                let next = if resync {
+                let (refused, next) = if resync {
                     // What the node holds is not what it said: forget it and send everything, once.
                     self.held_domains.clear();
                     let newest = self.waiting.take().unwrap_or(snapshot);
-                    Some(self.update(newest, true))
+                    (None, Some(self.update(newest, true)))
                 } else {
                     self.refused = Some(snapshot.version().clone());
-                    self.next()
+                    (self.refused.clone(), self.next())
                 };
-                Ok(Action::Nacked { held, rejections, next })
+                Ok(Action::Nacked { held, rejections, refused, next })
             }
             Some(Message::Hello(_)) => Err(Status::failed_precondition("Hello was already said")),
             // From a newer node.

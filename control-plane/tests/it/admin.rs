@@ -215,3 +215,22 @@ async fn refused_tools_are_shown_with_their_reason_and_harm_no_sibling() {
     let rejection = list[1].rejection.as_ref().unwrap();
     assert_eq!((rejection.rule.as_str(), rejection.subject.contains("`bad`")), ("schema", true));
 }
+
+#[tokio::test]
+async fn changing_an_upstream_that_is_down_keeps_its_tools() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    plane.create("apollo", &upstream.url()).await;
+    upstream.fault("tools/list", toolplane_testkit::fake_upstream::Fault::Status(500));
+    let mut message = admin::Upstream { domain: "apollo".into(), ..Default::default() };
+    message.headers.insert("x-key".into(), "new".into());
+    let update = admin::UpdateUpstreamRequest {
+        upstream: Some(message),
+        update_mask: Some(FieldMask { paths: vec!["headers".into()] }),
+        allow_unreachable: true,
+        ..Default::default()
+    };
+    plane.upstreams().update_upstream(update).await.unwrap();
+    let listing = plane.get("apollo").await.unwrap().listing.unwrap();
+    assert_eq!((listing.tools_admitted, listing.error.is_empty()), (1, false));
+}

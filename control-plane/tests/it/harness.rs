@@ -1,10 +1,12 @@
 //! A control plane on a port of its own, and clients with whatever token a test wants to try.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
@@ -30,15 +32,29 @@ pub(crate) type Client = InterceptedService<Channel, Bearer>;
 
 pub(crate) struct Plane {
     folder: TempDir,
+    pub(crate) address: SocketAddr,
     pub(crate) channel: Channel,
     running: Option<(CancellationToken, JoinHandle<()>)>,
+    /// Where it runs, when that is not the test's own runtime.
+    runtime: Option<Apart>,
 }
+
+/// A runtime that ends without waiting for its tasks.
+struct Apart(Option<Runtime>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let value = MetadataValue::from_str(&format!("Bearer {}", self.0)).unwrap();
         request.metadata_mut().insert("authorization", value);
         Ok(request)
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -67,7 +83,21 @@ impl Plane {
             service.run(vec![Listener::Tcp(listener)], stop).await.unwrap();
         });
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
-        Self { folder, channel, running: Some((shutdown, task)) }
+        Self { folder, address, channel, running: Some((shutdown, task)), runtime: None }
+    }
+
+    /// Starts one on a runtime of its own, so that it can be killed.
+    pub(crate) async fn start_apart(change: impl Fn(&mut Options) + Send + 'static) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let mut plane = runtime.spawn(Self::start_with(change)).await.unwrap();
+        plane.runtime = Some(Apart(Some(runtime)));
+        plane
+    }
+
+    /// Ends everything it does between one step and the next, and closes its connections: what SIGKILL does.
+    pub(crate) fn kill(&mut self) {
+        drop(self.runtime.take());
     }
 
     /// Stops it and starts it again on the same data.

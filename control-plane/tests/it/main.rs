@@ -5,5 +5,8 @@ mod admin;
 mod harness;
 mod refresh;
 mod registration;
+mod replicas;
 mod restart;
+mod snapshots;
 mod stream;
+mod tls;

@@ -76,3 +76,39 @@ async fn the_interval_finds_changes_by_itself() {
     upstream.rename_tools(&["a", "b"]);
     node.until(|update| update.changed.iter().any(|domain| domain.tools.len() == 2)).await;
 }
+
+#[tokio::test]
+async fn a_failing_upstream_is_shown_failing_and_its_recovery_too() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    plane.create("a", &upstream.url()).await;
+    upstream.fault("tools/list", Fault::Status(500));
+    refresh(&plane).await;
+    let failing = plane.get("a").await.unwrap().listing.unwrap();
+    assert!(failing.error.contains("500") && failing.tools_admitted == 1, "{failing:?}");
+    upstream.clear_faults();
+    refresh(&plane).await;
+    let well = plane.get("a").await.unwrap().listing.unwrap();
+    assert_eq!(well.error, "");
+    assert!(well.success_time.unwrap().seconds >= failing.attempt_time.unwrap().seconds);
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_an_upstream_that_hangs() {
+    let plane = Plane::start_with(|options| options.refresh.deadline = Duration::from_hours(1)).await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    plane.create("a", &upstream.url()).await;
+    upstream.clear();
+    upstream.fault("tools/list", Fault::Hang);
+    let client = plane.upstreams();
+    let round = async {
+        let mut client = client;
+        drop(client.refresh_upstreams(admin::RefreshUpstreamsRequest::default()).await);
+    };
+    let stop = async {
+        upstream.wait_for("tools/list", 1).await;
+        // Ends by itself, or this test hangs.
+        plane.restart_with(|_| {}).await
+    };
+    tokio::join!(round, stop);
+}

@@ -1,7 +1,9 @@
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use toolplane_control_plane::environment::Environment;
-use toolplane_proto::sync;
+use toolplane_proto::admin::token_service_client::TokenServiceClient;
+use toolplane_proto::sync::registration_service_client::RegistrationServiceClient;
+use toolplane_proto::{admin, sync};
 use toolplane_registry::upstream::SchemaPolicy;
 use toolplane_testkit::fake_upstream::FakeUpstream;
 
@@ -53,7 +55,7 @@ async fn credentials_are_verified_by_the_control_plane() {
     }
     let check = sync::CheckCredentialRequest { credential: bearer() };
     plane.registration().check_credential(check).await.unwrap();
-    let api = plane.token(toolplane_proto::admin::Role::Registrar).await;
+    let api = plane.token(admin::Role::Registrar).await;
     let check = sync::CheckCredentialRequest { credential: format!("Bearer {api}") };
     plane.registration().check_credential(check).await.unwrap();
 }
@@ -149,14 +151,56 @@ async fn descriptions_of_the_environment_win() {
 }
 
 #[tokio::test]
-async fn racing_registrations_of_one_domain_all_end_in_one_upstream() {
+async fn racing_registrations_of_one_domain_all_succeed() {
     let plane = Plane::start().await;
     let upstream = FakeUpstream::builder().tool("a").start().await;
     let url = upstream.url();
-    let results = futures::future::join_all((0..4).map(|_| register(&plane, "apollo", &url))).await;
-    assert!(results.iter().any(Result::is_ok), "{results:?}");
-    for refused in results.iter().filter_map(|result| result.as_ref().err()) {
-        assert_eq!(reason(refused), "conflict");
-    }
-    assert_eq!(plane.get("apollo").await.unwrap().url, url);
+    let results = futures::future::join_all((0..8).map(|_| register(&plane, "apollo", &url))).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    let added = results.iter().filter(|result| !result.as_ref().unwrap().tools_added.is_empty()).count();
+    assert_eq!((added, plane.get("apollo").await.unwrap().url), (1, url));
+}
+
+#[tokio::test]
+async fn a_held_back_tool_that_goes_again_leaves_no_rejection() {
+    let plane = Plane::start_with(|options| options.ingest.default_schema_policy = SchemaPolicy::Pin).await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    register(&plane, "apollo", &upstream.url()).await.unwrap();
+    let refused = async || {
+        plane.registration().refresh_registry(sync::RefreshRegistryRequest {}).await.unwrap();
+        let mut tools = admin::tool_service_client::ToolServiceClient::new(plane.as_admin());
+        let request = admin::ListToolsRequest { show_refused: true, ..Default::default() };
+        let tools = tools.list_tools(request).await.unwrap().into_inner().tools;
+        tools.iter().filter(|tool| tool.rejection.is_some()).count()
+    };
+    upstream.rename_tools(&["a", "b"]);
+    assert_eq!(refused().await, 1);
+    upstream.rename_tools(&["a"]);
+    assert_eq!(refused().await, 0);
+}
+
+#[tokio::test]
+async fn a_node_whose_token_does_not_let_it_register_is_refused_and_may_still_refresh() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("x").start().await;
+    let bare = plane.token(admin::Role::Node).await;
+    let mut node = RegistrationServiceClient::new(plane.bearer(&bare));
+    let refused = node.register_server(request("apollo", &upstream.url())).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, "forbidden"));
+    let check = sync::CheckCredentialRequest { credential: bearer() };
+    assert_eq!(reason(&node.check_credential(check).await.unwrap_err()), "forbidden");
+    node.refresh_registry(sync::RefreshRegistryRequest {}).await.unwrap();
+
+    let mut tokens = TokenServiceClient::new(plane.as_admin());
+    let capable = admin::CreateTokenRequest {
+        role: admin::Role::Node.into(),
+        allow_registration: true,
+        ..Default::default()
+    };
+    let made = tokens.create_token(capable.clone()).await.unwrap().into_inner();
+    assert!(made.token.unwrap().allow_registration);
+    let mut node = RegistrationServiceClient::new(plane.bearer(&made.secret));
+    node.register_server(request("apollo", &upstream.url())).await.unwrap();
+    let viewer = admin::CreateTokenRequest { role: admin::Role::Viewer.into(), ..capable };
+    assert_eq!(tokens.create_token(viewer).await.unwrap_err().code(), Code::InvalidArgument);
 }

@@ -1,5 +1,6 @@
 use toolplane_control_plane::environment::Environment;
 use toolplane_proto::admin;
+use toolplane_proto::admin::upstream_service_client::UpstreamServiceClient;
 use toolplane_registry::upstream::{Header, Upstream};
 use toolplane_registry::{Domain, Secret};
 use toolplane_testkit::fake_upstream::FakeUpstream;
@@ -69,6 +70,21 @@ async fn a_credential_rotated_in_the_environment_reaches_nodes_under_a_new_versi
     assert_eq!(endpoint(&new).headers[0].value, "Bearer new");
     assert_ne!(endpoint(&new).config_id, endpoint(&old).config_id);
     assert!(new.version.unwrap().number > old.version.unwrap().number);
+}
+
+#[tokio::test]
+async fn a_lost_token_file_locks_nobody_out_and_revokes_what_was_lost() {
+    let plane = Plane::start().await;
+    let (admin, node) = (plane.secret("admin.token"), plane.secret("node.token"));
+    std::fs::remove_file(plane.path("admin.token")).unwrap();
+    std::fs::remove_file(plane.path("node.token")).unwrap();
+    let plane = plane.restart_with(|_| {}).await;
+    assert!(domains(&plane).await.is_empty(), "the new admin token works");
+    for lost in [admin, node] {
+        let mut client = UpstreamServiceClient::new(plane.bearer(&lost));
+        let refused = client.list_upstreams(admin::ListUpstreamsRequest::default()).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+    }
 }
 
 #[cfg(unix)]

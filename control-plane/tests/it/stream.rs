@@ -37,6 +37,13 @@ impl Follower {
         self.to.send(message(Message::Ack(ack))).await.unwrap();
     }
 
+    pub(crate) async fn nack(&self, update: &sync::Update, held: &sync::Update, reason: &str) {
+        let rejection = sync::Rejection { subject: "x".into(), rule: "schema".into(), reason: reason.into() };
+        let nonce = update.nonce.clone();
+        let nack = sync::Nack { nonce, held: held.version.clone(), rejections: vec![rejection] };
+        self.to.send(message(Message::Nack(nack))).await.unwrap();
+    }
+
     pub(crate) async fn until(&mut self, found: impl Fn(&sync::Update) -> bool) -> sync::Update {
         loop {
             let update = self.next().await;
@@ -53,7 +60,7 @@ fn message(message: Message) -> sync::SubscribeRequest {
 }
 
 /// Waits until the list of nodes satisfies: nodes report asynchronously, and there is nothing to await but that.
-async fn nodes_until(plane: &Plane, found: impl Fn(&[admin::Node]) -> bool) -> Vec<admin::Node> {
+pub(crate) async fn nodes_until(plane: &Plane, found: impl Fn(&[admin::Node]) -> bool) -> Vec<admin::Node> {
     let mut client = NodeServiceClient::new(plane.as_admin());
     loop {
         let nodes = client.list_nodes(ListNodesRequest::default()).await.unwrap().into_inner().nodes;
@@ -144,4 +151,28 @@ async fn a_node_that_reconnects_stays_connected_when_its_old_stream_ends() {
     drop(Follower::open(&plane, "n2").await);
     let nodes = nodes_until(&plane, |nodes| nodes.iter().any(|n| n.node_id == "n2" && !n.connected)).await;
     assert!(nodes[0].connected, "{nodes:?}");
+}
+
+#[tokio::test]
+async fn a_node_from_a_lost_history_makes_the_store_start_a_new_one() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    let created = plane.create("first", &upstream.url()).await.version.unwrap();
+    let mut steady = Follower::open(&plane, "steady").await;
+    let before = steady.next().await;
+    steady.ack(&before).await;
+    // As if the database had been restored from a backup: the node has seen versions that it does not know.
+    let held = sync::Version { number: created.number + 40, ..created.clone() };
+    let (to, requests) = mpsc::channel(4);
+    let hello = sync::Hello { node_id: "ahead".into(), held: Some(held), ..Default::default() };
+    to.send(message(Message::Hello(hello))).await.unwrap();
+    let mut client = SyncServiceClient::new(plane.as_node());
+    let mut answers = client.subscribe(ReceiverStream::new(requests)).await.unwrap().into_inner();
+    let subscribe_response::Message::Update(update) =
+        answers.message().await.unwrap().unwrap().message.unwrap();
+    let version = update.version.unwrap();
+    assert_ne!(version.store_id, created.store_id);
+    assert!(update.full && update.changed.len() == 1);
+    let other = steady.next().await;
+    assert_eq!((other.full, other.version.unwrap().store_id), (true, version.store_id));
 }

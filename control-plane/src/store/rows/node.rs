@@ -22,6 +22,8 @@ pub(in crate::store) struct NodeRow {
     acked_at: Option<Millis>,
     persisted: bool,
     rejections: String,
+    control_plane: String,
+    stream: i64,
 }
 
 #[derive(Deserialize)]
@@ -32,9 +34,11 @@ struct StoredRejection {
 }
 
 /// The values that `PUT_NODE` takes.
-pub(in crate::store) fn node_values(node: &NodeRecord) -> [Value; 11] {
+pub(in crate::store) fn node_values(node: &NodeRecord) -> [Value; 13] {
     let NodeRecord {
         id,
+        control_plane,
+        stream,
         build,
         labels,
         version,
@@ -45,12 +49,6 @@ pub(in crate::store) fn node_values(node: &NodeRecord) -> [Value; 11] {
         persisted,
         rejections,
     } = node;
-    let rejections: Vec<_> = rejections
-        .iter()
-        .map(|Rejection { subject, rule, reason }| {
-            serde_json::json!({ "subject": subject, "rule": rule.as_str(), "reason": reason })
-        })
-        .collect();
     [
         id.as_str().into(),
         build.as_str().into(),
@@ -63,8 +61,27 @@ pub(in crate::store) fn node_values(node: &NodeRecord) -> [Value; 11] {
         (*disconnected_at).into(),
         (*acked_at).into(),
         (*persisted).into(),
-        serde_json::Value::from(rejections).to_string().into(),
+        rejections_json(rejections).into(),
+        control_plane.as_str().into(),
+        stream.cast_signed().into(),
     ]
+}
+
+/// The stored form of rejections.
+pub(in crate::store) fn rejections_json(rejections: &[Rejection]) -> String {
+    let rejections: Vec<_> = rejections
+        .iter()
+        .map(|Rejection { subject, rule, reason }| {
+            serde_json::json!({ "subject": subject, "rule": rule.as_str(), "reason": reason })
+        })
+        .collect();
+    serde_json::Value::from(rejections).to_string()
+}
+
+/// Reads the form that [`rejections_json`] writes.
+pub(super) fn rejections(text: &str, cell: Cell<'_>) -> Result<Vec<Rejection>, Error> {
+    let stored: Vec<StoredRejection> = cell.json(text)?;
+    Ok(stored.into_iter().map(Rejection::from).collect())
 }
 
 impl TryFrom<NodeRow> for NodeRecord {
@@ -83,15 +100,19 @@ impl TryFrom<NodeRow> for NodeRecord {
             acked_at,
             persisted,
             rejections,
+            control_plane,
+            stream,
         } = row;
         let cell = |column| Cell { table: "nodes", column, id: &id };
         let labels: BTreeMap<String, String> = cell("labels").json(&labels)?;
-        let rejections: Vec<StoredRejection> = cell("rejections").json(&rejections)?;
+        let rejections = self::rejections(&rejections, cell("rejections"))?;
         let version = match version.cast_unsigned() {
             0 => Version::none(),
             number => Version::new(store_id, number),
         };
         Ok(Self {
+            control_plane,
+            stream: stream.cast_unsigned(),
             build,
             labels,
             version,
@@ -100,7 +121,7 @@ impl TryFrom<NodeRow> for NodeRecord {
             disconnected_at,
             acked_at,
             persisted,
-            rejections: rejections.into_iter().map(Rejection::from).collect(),
+            rejections,
             id,
         })
     }

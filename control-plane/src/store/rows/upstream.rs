@@ -8,13 +8,13 @@ use toolplane_seal::Key;
 
 use super::Cell;
 use crate::store::database::Value;
-use crate::store::{Error, Listing, Millis, Registered};
+use crate::store::{Attempt, Error, Listing, Millis, Registered};
 
-const SCHEMA_POLICIES: [(SchemaPolicy, &str); 2] =
+pub(super) const SCHEMA_POLICIES: [(SchemaPolicy, &str); 2] =
     [(SchemaPolicy::Accept, "accept"), (SchemaPolicy::Pin, "pin")];
 const SESSION_MODES: [(SessionMode, &str); 2] =
     [(SessionMode::Isolated, "isolated"), (SessionMode::Shared, "shared")];
-const OWNERS: [(Owner, &str); 2] = [(Owner::Api, "api"), (Owner::Environment, "environment")];
+pub(super) const OWNERS: [(Owner, &str); 2] = [(Owner::Api, "api"), (Owner::Environment, "environment")];
 
 #[derive(sqlx::FromRow)]
 pub(in crate::store) struct UpstreamRow {
@@ -32,6 +32,7 @@ pub(in crate::store) struct UpstreamRow {
     config_id: String,
     created_at: Millis,
     updated_at: Millis,
+    frozen_at: Option<i64>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -41,6 +42,15 @@ pub(in crate::store) struct ListingRow {
     success_at: Option<Millis>,
     error: String,
     has_approved: bool,
+}
+
+impl ListingRow {
+    pub(in crate::store) fn into_attempt(self) -> Result<(Domain, Attempt), Error> {
+        let Self { domain, attempt_at, success_at, error, has_approved: _ } = self;
+        let cell = Cell { table: "listings", column: "domain", id: &domain };
+        let key = Domain::parse(&domain).map_err(|reason| cell.bad(reason.to_string()))?;
+        Ok((key, Attempt { attempt_at, success_at, error }))
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -136,6 +146,7 @@ impl UpstreamRow {
             config_id,
             created_at,
             updated_at,
+            frozen_at,
         } = self;
         let cell = |column| Cell { table: "upstreams", column, id: &id };
         let upstream = Upstream {
@@ -154,7 +165,8 @@ impl UpstreamRow {
             session_mode: cell("session_mode").known(&session_mode, |name| named(&SESSION_MODES, name))?,
             owner: cell("owner").known(&owner, |name| named(&OWNERS, name))?,
         };
-        Ok(Registered { upstream, config_id, created_at, updated_at, listing: None })
+        let frozen_at = frozen_at.map(|number| cell("frozen_at").version(number)).transpose()?;
+        Ok(Registered { upstream, config_id, created_at, updated_at, frozen_at, listing: None })
     }
 }
 
@@ -205,10 +217,10 @@ fn maybe_list(text: Option<String>, cell: Cell<'_>) -> Result<Option<Vec<String>
 
 // ---- names ----
 
-fn name_of<T: PartialEq>(names: &[(T, &'static str)], wanted: &T) -> &'static str {
+pub(super) fn name_of<T: PartialEq>(names: &[(T, &'static str)], wanted: &T) -> &'static str {
     names.iter().find(|(value, _)| value == wanted).map_or("", |(_, name)| name)
 }
 
-fn named<T: Copy>(names: &[(T, &'static str)], wanted: &str) -> Option<T> {
+pub(super) fn named<T: Copy>(names: &[(T, &'static str)], wanted: &str) -> Option<T> {
     names.iter().find(|(_, name)| *name == wanted).map(|(value, _)| *value)
 }

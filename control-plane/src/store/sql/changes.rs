@@ -5,7 +5,7 @@
 use toolplane_registry::{Domain, RawJson};
 use toolplane_seal::Key;
 
-use super::insert_audit;
+use super::{history, insert_audit};
 use crate::store::database::Transaction;
 use crate::store::rows::{self, HeadRow};
 use crate::store::{AuditEntry, Change, Commit, Error, Head, Listing, Millis, Policy, queries};
@@ -25,13 +25,19 @@ pub(super) async fn apply(transaction: &mut Transaction, key: &Key, commit: &Com
     let actor = audit.first().map_or("system", |entry| entry.actor.as_str());
     let values = [version.into(), (*at).into(), actor.into(), summary(audit).into()];
     transaction.execute(queries::INSERT_SNAPSHOT, &values).await?;
+    history::record(transaction, version, changes).await?;
     for entry in audit {
         insert_audit(transaction, entry, version).await?;
     }
     if let Some(announce) = transaction.dialect().announce {
         transaction.execute(announce, &[version.to_string().into()]).await?;
     }
-    row.try_into()
+    let head: Head = row.try_into()?;
+    let renewed = changes.iter().find_map(|change| match change {
+        Change::RenewStore { store_id } => Some(store_id.clone()),
+        _ => None,
+    });
+    Ok(Head { store_id: renewed.unwrap_or(head.store_id), number: head.number })
 }
 
 /// The configuration id of an upstream, if there is one; it stays until the transaction ends.
@@ -75,6 +81,16 @@ async fn apply_one(
         Change::PutPolicy { policy, expected } => {
             put_policy(transaction, policy.as_ref(), expected.as_deref()).await
         }
+        Change::ResumeUpstream { domain } => {
+            require_upstream(transaction, domain, None).await?;
+            transaction.execute(queries::RESUME_UPSTREAM, &[domain.as_str().into()]).await?;
+            Ok(())
+        }
+        Change::Restore { number } => history::restore(transaction, *number, at).await,
+        Change::RenewStore { store_id } => {
+            transaction.execute(queries::RENEW_STORE, &[store_id.as_str().into()]).await?;
+            Ok(())
+        }
         Change::PutEnvironment { fingerprint } => {
             transaction.execute(queries::PUT_ENVIRONMENT, &[fingerprint.as_str().into()]).await?;
             Ok(())
@@ -100,15 +116,16 @@ async fn put_listing(
     listing: Option<&Listing>,
 ) -> Result<(), Error> {
     transaction.execute(queries::DELETE_LISTING, &[domain.as_str().into()]).await?;
+    transaction.execute(queries::END_CLAIM, &[domain.as_str().into()]).await?;
     let Some(listing) = listing else { return Ok(()) };
     transaction.execute(queries::INSERT_LISTING, &rows::listing_values(domain, listing)).await?;
-    insert_tools(transaction, domain, false, &listing.tools).await?;
-    insert_tools(transaction, domain, true, listing.approved.as_deref().unwrap_or_default()).await
+    insert_tools(transaction, domain.as_str(), false, &listing.tools).await?;
+    insert_tools(transaction, domain.as_str(), true, listing.approved.as_deref().unwrap_or_default()).await
 }
 
-async fn insert_tools(
+pub(super) async fn insert_tools(
     transaction: &mut Transaction,
-    domain: &Domain,
+    domain: &str,
     approved: bool,
     tools: &[RawJson],
 ) -> Result<(), Error> {
@@ -118,13 +135,13 @@ async fn insert_tools(
     // One statement however many tools: the head row is locked meanwhile. They travel as JSON strings, whose
     // content is never interpreted, so every tool arrives as it was sent.
     let texts: Vec<&str> = tools.iter().map(RawJson::as_str).collect();
-    let values = [domain.as_str().into(), approved.into(), serde_json::Value::from(texts).to_string().into()];
+    let values = [domain.into(), approved.into(), serde_json::Value::from(texts).to_string().into()];
     let sql = transaction.dialect().insert_tools;
     transaction.execute(sql, &values).await?;
     Ok(())
 }
 
-async fn put_policy(
+pub(super) async fn put_policy(
     transaction: &mut Transaction,
     policy: Option<&Policy>,
     expected: Option<&str>,

@@ -22,6 +22,7 @@ fn token(id: &str, role: Role) -> Token {
         id: id.to_owned(),
         description: "for ci".to_owned(),
         role,
+        may_register: false,
         created_at: NOW,
         expires_at: None,
         revoked_at: None,
@@ -38,7 +39,7 @@ async fn insert(bench: &Bench, token: &Token) {
 
 async fn a_token_is_found_by_its_hash_alone(bench: Bench) {
     for (id, role) in [("a", Role::Node), ("b", Role::Viewer), ("c", Role::Registrar), ("d", Role::Admin)] {
-        let token = Token { expires_at: Some(NOW + 9), ..token(id, role) };
+        let token = Token { expires_at: Some(NOW + 9), may_register: role == Role::Node, ..token(id, role) };
         insert(&bench, &token).await;
         assert_eq!(bench.store.find_token(hash(id)).await.unwrap(), Some(token));
     }
@@ -107,6 +108,8 @@ async fn audit_records_are_listed_newest_first(bench: Bench) {
 async fn a_node_is_kept_as_it_last_reported(bench: Bench) {
     let first = NodeRecord {
         id: "node-b".to_owned(),
+        control_plane: "cp-1".to_owned(),
+        stream: 1,
         build: "0.1.0".to_owned(),
         labels: BTreeMap::from([("zone".to_owned(), "\"a\"".to_owned())]),
         version: Version::new("store-1", u64::MAX),
@@ -117,13 +120,15 @@ async fn a_node_is_kept_as_it_last_reported(bench: Bench) {
         persisted: true,
         rejections: vec![Rejection::new("tool `a`", Rule::Schema, "too deep")],
     };
-    bench.store.put_node(&first).await.unwrap();
+    bench.store.put_node(&first, true).await.unwrap();
     let other = NodeRecord { id: "node-a".to_owned(), ..first.clone() };
-    bench.store.put_node(&other).await.unwrap();
+    bench.store.put_node(&other, true).await.unwrap();
     assert_eq!(bench.store.list_nodes().await.unwrap(), [other, first.clone()]);
 
     let later = NodeRecord {
         id: "node-a".to_owned(),
+        control_plane: "cp-2".to_owned(),
+        stream: u64::MAX,
         build: "0.2.0".to_owned(),
         labels: BTreeMap::new(),
         version: Version::none(),
@@ -134,7 +139,7 @@ async fn a_node_is_kept_as_it_last_reported(bench: Bench) {
         persisted: false,
         rejections: Vec::new(),
     };
-    bench.store.put_node(&later).await.unwrap();
+    bench.store.put_node(&later, true).await.unwrap();
     assert_eq!(bench.store.list_nodes().await.unwrap(), [later, first]);
     bench
         .raw("UPDATE nodes SET rejections = '[{\"subject\":\"s\",\"rule\":\"novel\",\"reason\":\"r\"}]'")

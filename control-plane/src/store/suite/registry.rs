@@ -78,6 +78,7 @@ async fn everything_about_an_upstream_survives(bench: Bench) {
         config_id: "c1".to_owned(),
         created_at: NOW,
         updated_at: NOW,
+        frozen_at: None,
         listing: Some(listing),
     };
     assert_eq!(*kept, expected);
