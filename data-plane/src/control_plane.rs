@@ -3,20 +3,20 @@
 //! Owns connecting, the node token, deadlines and sizes, and which control plane is asked: the one whose stream
 //! works. Never interprets an answer.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Uri};
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use toolplane_proto::sync::registration_service_client::RegistrationServiceClient;
 use toolplane_proto::sync::sync_service_client::SyncServiceClient;
+use toolplane_tls::client::Files;
 
+use crate::channel::{self, Connector};
 use crate::options::{Address, Options};
 
 /// A client that presents the node token.
@@ -25,22 +25,6 @@ type Authorized = InterceptedService<Channel, NodeToken>;
 /// Why the channels cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file with the authority's certificate cannot be read.
-    #[error("cannot read `{path}`: {source}")]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The TLS settings or the address are not usable.
-    #[error("cannot set up the channel to control plane `{address}`: {source}")]
-    Channel {
-        /// The control plane.
-        address: String,
-        /// What is wrong.
-        source: tonic::transport::Error,
-    },
     /// The node token holds characters that no header may hold.
     #[error("the node token holds characters that cannot be sent")]
     Token,
@@ -55,11 +39,18 @@ pub(crate) struct ControlPlanes {
 #[derive(Debug)]
 struct Shared {
     addresses: Vec<Address>,
-    channels: Vec<Channel>,
+    links: Vec<Link>,
     token: NodeToken,
     timeout: Duration,
     max_update_bytes: usize,
     preferred: AtomicUsize,
+}
+
+/// A channel, and what makes its connections.
+#[derive(Debug)]
+struct Link {
+    channel: Channel,
+    connector: Connector,
 }
 
 /// Adds the node token to every request.
@@ -69,12 +60,8 @@ pub(crate) struct NodeToken(Option<MetadataValue<Ascii>>);
 impl ControlPlanes {
     /// Sets up channels that connect when they are first used.
     pub(crate) fn new(options: &Options) -> Result<Self, Error> {
-        let tls = tls(options)?;
-        let channels = options
-            .control_planes
-            .iter()
-            .map(|address| channel(address, &tls))
-            .collect::<Result<Vec<_>, _>>()?;
+        let tls = &options.control_plane_tls;
+        let links = options.control_planes.iter().map(|address| Link::new(address, tls)).collect();
         let token = match &options.node_token {
             None => None,
             Some(token) => {
@@ -87,7 +74,7 @@ impl ControlPlanes {
         Ok(Self {
             shared: Arc::new(Shared {
                 addresses: options.control_planes.clone(),
-                channels,
+                links,
                 token: NodeToken(token),
                 timeout: options.control_plane_timeout,
                 max_update_bytes: options.max_update_bytes,
@@ -126,9 +113,18 @@ impl ControlPlanes {
         request
     }
 
+    /// Why the control plane that is asked at present closed the connection, as far as it said so.
+    pub(crate) fn objection(&self) -> Option<String> {
+        self.link()?.connector.objection()
+    }
+
     fn channel(&self) -> Option<Channel> {
-        let Shared { channels, preferred, .. } = &*self.shared;
-        channels.get(preferred.load(Ordering::Relaxed) % channels.len().max(1)).cloned()
+        Some(self.link()?.channel.clone())
+    }
+
+    fn link(&self) -> Option<&Link> {
+        let Shared { links, preferred, .. } = &*self.shared;
+        links.get(preferred.load(Ordering::Relaxed) % links.len().max(1))
     }
 }
 
@@ -141,32 +137,11 @@ impl Interceptor for NodeToken {
     }
 }
 
-fn tls(options: &Options) -> Result<ClientTlsConfig, Error> {
-    let Some(path) = &options.control_plane_ca else { return Ok(ClientTlsConfig::new().with_native_roots()) };
-    let pem = std::fs::read(path).map_err(|source| Error::Certificate { path: path.clone(), source })?;
-    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
-}
-
-fn channel(address: &Address, tls: &ClientTlsConfig) -> Result<Channel, Error> {
-    let failed = |source| Error::Channel { address: address.to_string(), source };
-    match address {
-        Address::Tcp(uri) => {
-            let mut endpoint = patient(Endpoint::from(uri.clone()));
-            if uri.scheme_str() == Some("https") {
-                endpoint = endpoint.tls_config(tls.clone()).map_err(failed)?;
-            }
-            Ok(endpoint.connect_lazy())
-        }
-        Address::Unix(path) => {
-            let path = path.clone();
-            let connect = tower::service_fn(move |_: Uri| {
-                let path = path.clone();
-                async move { tokio::net::UnixStream::connect(path).await.map(TokioIo::new) }
-            });
-            // The name only fills the request's authority; the connector ignores it.
-            let endpoint = Endpoint::from_static("http://control-plane.invalid");
-            Ok(patient(endpoint).connect_with_connector_lazy(connect))
-        }
+impl Link {
+    fn new(address: &Address, tls: &Files) -> Self {
+        let connector = Connector::new(address, tls);
+        let endpoint = patient(channel::endpoint(address));
+        Self { channel: endpoint.connect_with_connector_lazy(connector.clone()), connector }
     }
 }
 
@@ -177,5 +152,4 @@ fn patient(endpoint: Endpoint) -> Endpoint {
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_timeout(Duration::from_secs(5))
         .keep_alive_while_idle(true)
-        .tcp_nodelay(true)
 }

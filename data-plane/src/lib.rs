@@ -34,12 +34,14 @@
 //! ```
 
 mod caller;
+pub mod channel;
 pub mod control_plane;
 pub mod live;
 mod mcp;
 pub mod options;
 mod output_guard;
 mod rest;
+mod serve;
 mod service;
 mod sync;
 

@@ -4,15 +4,19 @@
 //! throughout; loading takes no lock.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use toolplane_registry::snapshot::Builder;
 use toolplane_registry::{Domain, Rejection, Snapshot, Version};
 use toolplane_upstream::auth::ForwardGlobs;
+
+/// How long upstreams that nobody has asked yet may keep a node from being settled.
+const SETTLING: Duration = Duration::from_secs(15);
 
 /// A snapshot with what requests need compiled from it.
 #[derive(Debug)]
@@ -27,10 +31,21 @@ pub struct Served {
 pub struct Live {
     current: ArcSwap<Served>,
     version: watch::Sender<Version>,
-    connected: AtomicBool,
+    /// Since when no control plane is connected; `None` while one is.
+    lost: ArcSwapOption<Lost>,
     /// Once every upstream of some snapshot had been asked for its tools: never taken back, so that an upstream
     /// added later takes no node out of service.
     settled: AtomicBool,
+    /// When the first snapshot came.
+    first: OnceLock<Instant>,
+}
+
+/// The moment from which on what is served may be out of date.
+#[derive(Debug)]
+struct Lost {
+    at: Instant,
+    /// How old it was by then.
+    age: Duration,
 }
 
 // ---- Served ----
@@ -76,8 +91,9 @@ impl Live {
         Self {
             current: ArcSwap::from_pointee(served),
             version: watch::Sender::new(Version::none()),
-            connected: AtomicBool::new(false),
+            lost: ArcSwapOption::from_pointee(Lost { at: Instant::now(), age: Duration::ZERO }),
             settled: AtomicBool::new(false),
+            first: OnceLock::new(),
         }
     }
 
@@ -93,18 +109,28 @@ impl Live {
         matches!(tokio::time::timeout(timeout, reached).await, Ok(Ok(_)))
     }
 
-    /// Whether what is served may be out of date because no control plane is connected.
-    pub fn is_stale(&self) -> bool {
-        !self.connected.load(Ordering::Relaxed)
+    /// For how long what is served may have been out of date, because no control plane is connected; `None` where
+    /// one is or nothing is served.
+    pub fn stale_for(&self) -> Option<Duration> {
+        let lost = self.lost.load();
+        lost.as_ref().filter(|_| !self.version.borrow().is_none()).map(|lost| lost.age + lost.at.elapsed())
     }
 
-    /// Whether this node has served a snapshot without an upstream that nobody had asked for its tools yet.
+    /// Serves what was kept on disk `age` ago; nothing newer is known of.
+    pub(crate) fn resume(&self, served: Served, age: Duration) {
+        self.lost.store(Some(Arc::new(Lost { at: Instant::now(), age })));
+        self.swap(served);
+    }
+
+    /// Whether this node has served a snapshot without an upstream that nobody had asked for its tools yet, or has
+    /// waited long enough for one: upstreams that do not answer must not hold back those that do.
     pub(crate) fn is_settled(&self) -> bool {
-        self.settled.load(Ordering::Relaxed)
+        self.settled.load(Ordering::Relaxed) || self.first.get().is_some_and(|at| at.elapsed() >= SETTLING)
     }
 
     pub(crate) fn swap(&self, served: Served) {
         let version = served.snapshot.version().clone();
+        self.first.get_or_init(Instant::now);
         if !served.snapshot.domains().values().any(|entry| entry.pending()) {
             self.settled.store(true, Ordering::Relaxed);
         }
@@ -113,7 +139,11 @@ impl Live {
     }
 
     pub(crate) fn set_connected(&self, connected: bool) {
-        self.connected.store(connected, Ordering::Relaxed);
+        if connected {
+            self.lost.store(None);
+        } else if self.lost.load().is_none() {
+            self.lost.store(Some(Arc::new(Lost { at: Instant::now(), age: Duration::ZERO })));
+        }
     }
 }
 
@@ -140,6 +170,22 @@ mod tests {
         assert!(reached);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn staleness_counts_from_the_disk_and_from_the_loss_and_ends_with_a_connection() {
+        let second = Duration::from_secs(1);
+        let live = Live::new();
+        assert_eq!(live.stale_for(), None, "nothing is served");
+        live.resume(at("s", 1), 60 * second);
+        tokio::time::advance(5 * second).await;
+        live.set_connected(false);
+        assert_eq!(live.stale_for(), Some(65 * second), "another failed attempt changes nothing");
+        live.set_connected(true);
+        assert_eq!(live.stale_for(), None);
+        live.set_connected(false);
+        tokio::time::advance(3 * second).await;
+        assert_eq!(live.stale_for(), Some(3 * second));
+    }
+
     #[test]
     fn an_upstream_added_later_does_not_unsettle_a_node() {
         let asked = |pending| {
@@ -151,6 +197,23 @@ mod tests {
         assert!(!live.is_settled());
         live.swap(asked(false));
         live.swap(asked(true));
+        assert!(live.is_settled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn upstreams_that_do_not_answer_unsettle_a_node_for_a_while_only() {
+        let pending = |number| {
+            let entry = a_domain("a", vec![]).with_pending(true);
+            Served::new(Builder::new(Version::new("s", number)).domain(entry).build().unwrap()).unwrap()
+        };
+        let live = Live::new();
+        tokio::time::advance(2 * SETTLING).await;
+        assert!(!live.is_settled(), "only a snapshot starts the wait");
+        live.swap(pending(1));
+        tokio::time::advance(SETTLING.saturating_sub(Duration::from_millis(1))).await;
+        live.swap(pending(2));
+        assert!(!live.is_settled());
+        tokio::time::advance(Duration::from_millis(1)).await;
         assert!(live.is_settled());
     }
 

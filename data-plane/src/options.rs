@@ -28,8 +28,8 @@ pub struct Options {
     pub control_planes: Vec<Address>,
     /// Presented to the control plane.
     pub node_token: Option<Secret>,
-    /// PEM file with the authority that signed the control plane's certificate; absent trusts the system's.
-    pub control_plane_ca: Option<PathBuf>,
+    /// What `https` control planes are trusted by, and the certificate that is shown to them.
+    pub control_plane_tls: toolplane_tls::client::Files,
     /// Allows plain HTTP to a control plane beyond loopback. Credentials of upstreams travel there.
     pub allow_plain_control_plane: bool,
     /// Longest time for one request to the control plane.
@@ -50,8 +50,12 @@ pub struct Options {
     pub max_body_bytes: usize,
     /// How long a registration waits until this node serves it.
     pub read_your_writes_timeout: Duration,
-    /// How long requests in flight may take once the node is told to stop.
+    /// How long the node serves on, no longer ready, once it is told to stop: time for load balancers to notice.
+    pub drain_grace: Duration,
+    /// How long requests in flight may take after that.
     pub drain_timeout: Duration,
+    /// The age at which connections end, so that new nodes get load; zero lets them be.
+    pub max_connection_age: Duration,
     /// Counts the node as ready even where every domain is empty.
     pub ready_without_tools: bool,
     /// Limits and rules of the way out to upstreams.
@@ -114,7 +118,7 @@ impl Default for Options {
             instructions: None,
             control_planes: Vec::new(),
             node_token: None,
-            control_plane_ca: None,
+            control_plane_tls: toolplane_tls::client::Files::default(),
             allow_plain_control_plane: false,
             control_plane_timeout: Duration::from_mins(1),
             max_update_bytes: 256 << 20,
@@ -125,7 +129,9 @@ impl Default for Options {
             call_deadline: Duration::from_mins(1),
             max_body_bytes: 4 << 20,
             read_your_writes_timeout: Duration::from_secs(10),
+            drain_grace: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
+            max_connection_age: Duration::from_mins(5),
             ready_without_tools: false,
             connector: connector::Options::default(),
         }
@@ -152,7 +158,8 @@ impl Options {
             if !self.allow_plain_control_plane && !address.is_private() {
                 refuse(
                     &format!("control plane `{address}`"),
-                    "is reached over plain HTTP, where credentials can be read; use https, or allow it explicitly",
+                    "is not reached over https, so tokens and credentials of upstreams could be read on the way; set \
+                     TOOLPLANE_CONTROL_PLANE_ALLOW_PLAIN=true to accept that",
                 );
             }
         }
@@ -199,12 +206,18 @@ impl Address {
         }
     }
 
+    /// Whether it is reached over TLS.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tcp(uri) if uri.scheme_str() == Some("https"))
+    }
+
     /// Whether nobody on the way can read along.
     fn is_private(&self) -> bool {
-        match self {
-            Self::Unix(_) => true,
-            Self::Tcp(uri) => uri.scheme_str() == Some("https") || uri.host().is_some_and(is_loopback_host),
-        }
+        self.is_tls()
+            || match self {
+                Self::Unix(_) => true,
+                Self::Tcp(uri) => uri.host().is_some_and(is_loopback_host),
+            }
     }
 }
 
@@ -262,6 +275,9 @@ mod tests {
         };
         let subjects: Vec<_> = options.validate().unwrap_err().into_iter().map(|r| r.subject).collect();
         assert_eq!(subjects, ["node id", "control plane `http://cp.example:1`", "key file", "call deadline"]);
+        let plain =
+            options.validate().unwrap_err().into_iter().find(|r| r.subject.starts_with("control plane"));
+        assert!(plain.unwrap().reason.contains("TOOLPLANE_CONTROL_PLANE_ALLOW_PLAIN"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, post};
 use http::{HeaderMap, StatusCode, Uri, header};
+use tokio_util::sync::CancellationToken;
 
 use crate::live::Live;
 use crate::mcp::endpoint::{self, Endpoint};
@@ -23,6 +24,8 @@ pub(crate) use self::registration::Proxy;
 pub(crate) struct Health {
     pub(crate) live: Arc<Live>,
     pub(crate) ready_without_tools: bool,
+    /// Cancelled once the node is told to stop.
+    pub(crate) draining: CancellationToken,
 }
 
 /// All routes of a node.
@@ -50,7 +53,14 @@ async fn only_when_enabled(
     request: axum::extract::Request,
     next: Next,
 ) -> Response {
-    if proxy.is_enabled() { next.run(request).await } else { not_found().await }
+    if proxy.is_enabled() {
+        next.run(request).await
+    } else if proxy.is_starting() {
+        // 404 would tell a controller that the feature is not there.
+        error::Error::starting().into_response()
+    } else {
+        not_found().await
+    }
 }
 
 async fn not_found() -> Response {
@@ -63,6 +73,14 @@ async fn without_slash(uri: Uri, headers: HeaderMap) -> Response {
     let path = format!("/mcp{query}");
     // Absolute where the client said whom it talks to: some do not follow a relative location.
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    let location = host.map_or_else(|| path.clone(), |host| format!("http://{host}{path}"));
+    let location = host.map_or_else(|| path.clone(), |host| format!("{}://{host}{path}", scheme(&headers)));
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response()
+}
+
+/// How the client came. A node speaks no TLS itself; where a proxy in front does, nobody is sent back to cleartext.
+fn scheme(headers: &HeaderMap) -> &'static str {
+    let forwarded = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
+    // Each proxy adds its own; the first is the one the client spoke to.
+    let first = forwarded.and_then(|value| value.split(',').next()).unwrap_or_default();
+    if first.trim().eq_ignore_ascii_case("https") { "https" } else { "http" }
 }

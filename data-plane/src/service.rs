@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +12,10 @@ use crate::control_plane::{self, ControlPlanes};
 use crate::live::Live;
 use crate::mcp::MetaTools;
 use crate::mcp::endpoint::Endpoint;
-use crate::options::Options;
+use crate::options::{Address, Options};
 use crate::output_guard::Guard;
 use crate::rest::{self, Health, Proxy};
+use crate::serve::{self, Phases};
 use crate::sync::Follower;
 use crate::sync::last_good::{self, LastGood};
 
@@ -63,7 +63,7 @@ impl Service {
     /// Builds a node and loads its last-known-good snapshot. Call it within a Tokio runtime: the channels to the
     /// control planes belong to one.
     pub fn new(options: Options) -> Result<Self, Error> {
-        options.validate().map_err(Error::Options)?;
+        check(&options).map_err(Error::Options)?;
         let guard = Guard::new(&options.output_guard).map_err(|rejection| Error::Options(vec![rejection]))?;
         let control_planes = ControlPlanes::new(&options)?;
         let client = Client::new(Connector::new(options.connector.clone())?);
@@ -72,9 +72,10 @@ impl Service {
             None => None,
             Some(data_dir) => {
                 let file = LastGood::open(data_dir, options.key_file.as_deref())?;
-                if let Some(served) = file.read() {
-                    tracing::info!(snapshot.version = %served.snapshot().version(), "serving last-known-good");
-                    live.swap(served);
+                if let Some((served, age)) = file.read() {
+                    let stale_seconds = age.as_secs();
+                    tracing::info!(snapshot.version = %served.snapshot().version(), stale_seconds, "serving last-known-good");
+                    live.resume(served, age);
                 }
                 Some(Arc::new(file))
             }
@@ -87,20 +88,25 @@ impl Service {
         Handle { live: Arc::clone(&self.live) }
     }
 
-    /// Serves until told to stop; then takes no more connections, finishes what is running, bounded by the drain
-    /// timeout, and returns.
+    /// Serves until told to stop. Then it is no longer ready, goes on for the drain grace, finishes what is running,
+    /// bounded by the drain timeout, and returns; the listener closes last.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
         let Self { options, live, control_planes, last_good, client, guard } = self;
         let on_loopback = listener.local_addr()?.ip().is_loopback();
         let meta_tools = MetaTools::new(&options, &live, &control_planes, client.clone(), guard);
-        let endpoint = Endpoint::new(&options, Arc::new(meta_tools), on_loopback, &shutdown);
+        let phases = Phases::new(&options, shutdown);
+        let endpoint = Endpoint::new(&options, Arc::new(meta_tools), on_loopback, &phases.finishing);
         let proxy = Proxy {
             live: Arc::clone(&live),
             control_planes: control_planes.clone(),
             max_body_bytes: options.max_body_bytes,
             patience: options.read_your_writes_timeout,
         };
-        let health = Health { live: Arc::clone(&live), ready_without_tools: options.ready_without_tools };
+        let health = Health {
+            live: Arc::clone(&live),
+            ready_without_tools: options.ready_without_tools,
+            draining: phases.draining.clone(),
+        };
         let router = rest::router(Arc::new(endpoint), Arc::new(proxy), health);
 
         // Dropping the set on any way out stops the follower with the rest.
@@ -110,22 +116,9 @@ impl Service {
         let follow_until = CancellationToken::new();
         tasks.spawn(follower.run(follow_until.clone()));
 
-        // Without this, small replies wait for the client's delayed acknowledgement.
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "cannot set TCP_NODELAY");
-            }
-        });
-        let serving = axum::serve(listener, router)
-            .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-            .into_future();
-        let out_of_time = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(options.drain_timeout).await;
-        };
         tokio::select! {
-            served = serving => served?,
-            () = out_of_time => tracing::warn!("stopped with requests still running"),
+            served = serve::serve(listener, router, phases.clone()) => served?,
+            () = phases.out_of_time() => tracing::warn!("stopped with requests still running"),
             Some(ended) = tasks.join_next() => ended?,
         }
         follow_until.cancel();
@@ -135,6 +128,15 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// Every mistake of the settings and of the certificate files that they name.
+fn check(options: &Options) -> Result<(), Vec<Rejection>> {
+    let mut rejections = options.validate().err().unwrap_or_default();
+    if options.control_planes.iter().any(Address::is_tls) {
+        rejections.extend(options.control_plane_tls.check().err().into_iter().flatten());
+    }
+    if rejections.is_empty() { Ok(()) } else { Err(rejections) }
 }
 
 impl Handle {

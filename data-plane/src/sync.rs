@@ -5,6 +5,7 @@
 
 mod apply;
 pub(crate) mod last_good;
+mod outage;
 mod session;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,9 @@ use toolplane_proto::sync::{Ack, HeldDomain, Hello, Nack, SubscribeRequest, Upda
 use toolplane_registry::{Rejection, Rule};
 
 use self::last_good::LastGood;
+use self::outage::{Outage, Trouble};
 use self::session::Session;
+use crate::channel;
 use crate::control_plane::ControlPlanes;
 use crate::live::{Live, Served};
 use crate::options::Options;
@@ -52,7 +55,7 @@ enum End {
     /// The node is stopping.
     Shutdown,
     /// The stream broke; whether it had delivered something first.
-    Broken { delivered: bool, reason: String },
+    Broken { delivered: bool, trouble: Trouble, reason: String },
 }
 
 impl Follower {
@@ -72,21 +75,48 @@ impl Follower {
 
     /// Follows until told to stop; an absent control plane is waited for.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let mut failures = 0;
+        let (mut failures, mut outage) = (0, Outage::default());
         while !shutdown.is_cancelled() {
             match self.stream(&shutdown).await {
                 End::Shutdown => break,
-                End::Broken { delivered, reason } => {
-                    failures = if delivered { 0 } else { failures + 1 };
-                    let address = self.control_planes.current().map(ToString::to_string).unwrap_or_default();
-                    let version = self.live.load().snapshot().version().to_string();
-                    tracing::warn!(%address, %reason, snapshot.version = version, "lost the control plane");
+                End::Broken { delivered, trouble, reason } => {
+                    failures = match trouble {
+                        // Somebody has to mend that; asking often does not.
+                        Trouble::Refused => u32::MAX,
+                        _ if delivered => 0,
+                        _ => u32::saturating_add(failures, 1),
+                    };
+                    if delivered {
+                        outage.is_over();
+                    }
+                    self.tell(&mut outage, trouble, &reason);
                     self.control_planes.turn();
                 }
             }
             let pause = delay(failures, random());
             if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 break;
+            }
+        }
+    }
+
+    /// Says what is wrong, aloud where it is news.
+    fn tell(&self, outage: &mut Outage, trouble: Trouble, reason: &str) {
+        let address = self.control_planes.current().map(ToString::to_string).unwrap_or_default();
+        let version = self.live.load().snapshot().version().to_string();
+        if !outage.is_news(&address, reason) {
+            tracing::debug!(%address, %reason, ?trouble, "still without the control plane");
+            return;
+        }
+        match trouble {
+            Trouble::Refused => {
+                tracing::error!(%address, %reason, snapshot.version = version, "the control plane refuses this node's token");
+            }
+            Trouble::Lost => {
+                tracing::warn!(%address, %reason, snapshot.version = version, "lost the control plane");
+            }
+            Trouble::Absent => {
+                tracing::warn!(%address, %reason, snapshot.version = version, "no control plane answers; trying again");
             }
         }
     }
@@ -98,9 +128,22 @@ impl Follower {
         outcome.unwrap_or(End::Shutdown)
     }
 
+    /// How a stream ended, in words. Where the connection failed, its own say more than what the status makes of them.
+    fn describe(&self, status: &Status) -> String {
+        let reason = match std::error::Error::source(status) {
+            Some(source) => self.control_planes.objection().unwrap_or_else(|| channel::cause(source)),
+            None => status.message().to_owned(),
+        };
+        format!("{:?}: {reason}", status.code())
+    }
+
     async fn follow(&self) -> End {
         let mut delivered = false;
-        let broken = |delivered, status: &Status| End::Broken { delivered, reason: describe(status) };
+        let broken = |delivered, status: &Status| End::Broken {
+            delivered,
+            trouble: Trouble::of(delivered, status),
+            reason: self.describe(status),
+        };
         let Some(mut client) = self.control_planes.sync() else {
             std::future::pending::<()>().await;
             return End::Shutdown;
@@ -198,10 +241,6 @@ async fn apply_aside(held: Arc<Served>, update: Update) -> Result<Served, Vec<Re
 
 fn request(message: ToControlPlane) -> SubscribeRequest {
     SubscribeRequest { message: Some(message) }
-}
-
-fn describe(status: &Status) -> String {
-    format!("{:?}: {}", status.code(), status.message())
 }
 
 /// Exponential, capped, with the whole span as jitter: a fleet must not come back in step.

@@ -5,6 +5,7 @@
 //! headers and metadata on a message without arguments, the call is answered from the raw one. Keeps no session.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -26,6 +27,8 @@ use super::{Call, MetaTools};
 use crate::caller::Caller;
 use crate::options::{Options, is_loopback_host};
 
+/// How long a client may take to send a body, so that nobody holds memory by sending slowly.
+const BODY_DEADLINE: Duration = Duration::from_mins(1);
 const JSON: &str = "application/json";
 /// What `rmcp` wants to read in `Accept`; we answer JSON to whoever can read it.
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -171,7 +174,10 @@ pub(crate) async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Reques
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
-    match Limited::new(body, limit).collect().await {
+    let Ok(read) = tokio::time::timeout(BODY_DEADLINE, Limited::new(body, limit).collect()).await else {
+        return Err(Denial::Http(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"));
+    };
+    match read {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             Err(Denial::Http(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than this node accepts"))

@@ -10,13 +10,13 @@ use toolplane_upstream as upstream;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// No visible tool has the name.
-    #[error("Unknown tool '{name}'.{}", did_you_mean(.suggestions))]
+    #[error("Unknown tool '{}'.{}", cut(.name), did_you_mean(.suggestions))]
     ToolNotFound { name: String, suggestions: Vec<String> },
     /// No visible domain has the name.
-    #[error("Unknown domain '{domain}'. {}", choice("domains", .available))]
+    #[error("Unknown domain '{}'. {}", cut(.domain), choice("domains", .available))]
     DomainNotFound { domain: String, available: Vec<String> },
     /// The domain has no visible tool in that group.
-    #[error("Unknown group '{group}' in domain '{domain}'. {}", choice("groups", .available))]
+    #[error("Unknown group '{}' in domain '{domain}'. {}", cut(.group), choice("groups", .available))]
     GroupNotFound { domain: String, group: String, available: Vec<String> },
     /// The tool does not take such arguments; nothing was sent.
     #[error("{reason}")]
@@ -101,13 +101,13 @@ impl Error {
     pub(crate) fn body(&self) -> Body<'_> {
         let details = match self {
             Self::ToolNotFound { name, suggestions } => {
-                Some(Details::NotFound { tool_name: name, suggestions })
+                Some(Details::NotFound { tool_name: cut(name), suggestions })
             }
             Self::DomainNotFound { domain, available } => {
-                Some(Details::Domain { domain, available_domains: available })
+                Some(Details::Domain { domain: cut(domain), available_domains: available })
             }
             Self::GroupNotFound { domain, group, available } => {
-                Some(Details::Group { domain, group, available_groups: available })
+                Some(Details::Group { domain, group: cut(group), available_groups: available })
             }
             Self::InvalidArguments { tool, domain, signature, reason: _ } => {
                 Some(Details::Arguments { tool, domain, signature })
@@ -121,6 +121,12 @@ impl Error {
         };
         Body { error: self.to_string(), code: self.code(), details }
     }
+}
+
+/// As much of a caller's own words as helps it to recognize them: a long name is not sent back several times over.
+fn cut(name: &str) -> &str {
+    const MAX_ECHO_BYTES: usize = 1024;
+    name.get(..name.floor_char_boundary(MAX_ECHO_BYTES)).unwrap_or(name)
 }
 
 fn did_you_mean(suggestions: &[String]) -> String {

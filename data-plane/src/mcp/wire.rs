@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use http::HeaderMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use toolplane_registry::RawJson;
 
@@ -31,7 +31,8 @@ const HANDSHAKE_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18",
 pub(super) struct Message<'a> {
     #[serde(borrow)]
     jsonrpc: Cow<'a, str>,
-    #[serde(borrow)]
+    /// Absent for notifications; `null` is no id for a request, and not the same as none.
+    #[serde(borrow, default, deserialize_with = "present")]
     pub(super) id: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) method: Option<Cow<'a, str>>,
@@ -141,15 +142,22 @@ impl<'a> Message<'a> {
         }
         let message: Self = serde_json::from_str(document.get()).map_err(|_| Refusal::Shape)?;
         let is_something = message.method.is_some() || message.result.is_some() || message.error.is_some();
-        let has_usable_id = message
-            .id
-            .is_none_or(|id| id.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit()));
+        let has_usable_id = message.id.is_none_or(|id| {
+            // Only an error may have it, about a request whose id could not be read.
+            let is_null = id.get() == "null" && message.method.is_none();
+            is_null || id.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit())
+        });
         if message.jsonrpc == "2.0" && is_something && has_usable_id {
             Ok(message)
         } else {
             Err(Refusal::Shape)
         }
     }
+}
+
+/// A member that is there, `null` included.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl<'a> CallParams<'a> {
@@ -234,7 +242,12 @@ mod tests {
         ] {
             assert_eq!(refusal(body.as_bytes()), Refusal::Shape, "{body}");
         }
-        assert_eq!(refusal(br#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#), Refusal::Shape);
+        for id in ["{}", "null"] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            assert_eq!(refusal(body.as_bytes()), Refusal::Shape);
+        }
+        assert!(Message::read(br#"{"jsonrpc":"2.0","method":"x"}"#).unwrap().id.is_none());
+        assert!(Message::read(br#"{"jsonrpc":"2.0","id":null,"error":{}}"#).is_ok());
         let message =
             Message::read(br#"{"jsonrpc":"2.0","id":"a","method":"x","params":{"n":1e400}}"#).unwrap();
         assert_eq!(message.params.unwrap().get(), r#"{"n":1e400}"#);

@@ -40,6 +40,16 @@ impl Error {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "control_plane_unavailable", message)
     }
 
+    /// This node has just started and does not know the registry yet.
+    pub(super) fn starting() -> Self {
+        let message = "this node has no snapshot yet; try again in a moment";
+        let retry_after = Some(Duration::from_secs(1));
+        Self {
+            retry_after,
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "control_plane_unavailable", message)
+        }
+    }
+
     fn new(status: StatusCode, code: &str, message: &str) -> Self {
         let (code, message) = (code.to_owned(), message.to_owned());
         Self { status, code, message, details: HashMap::new(), retry_after: None }
@@ -52,11 +62,13 @@ impl From<Status> for Error {
         let Some(info) = details.error_info() else { return without_reason(&status) };
         let known = match info.reason.as_str() {
             "unauthorized" => StatusCode::UNAUTHORIZED,
+            // The node may not, whatever the caller may.
+            "forbidden" => StatusCode::FORBIDDEN,
             "bad_request" | "ssrf_rejected" | "header_injection_rejected" => StatusCode::BAD_REQUEST,
             "not_found" => StatusCode::NOT_FOUND,
             "schema_refused" | "conflict" => StatusCode::CONFLICT,
             "upstream_auth_failed" => StatusCode::UNPROCESSABLE_ENTITY,
-            "upstream_not_ready" => StatusCode::SERVICE_UNAVAILABLE,
+            "upstream_not_ready" | "control_plane_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
             _ => return without_reason(&status),
         };
         Self {
@@ -126,6 +138,7 @@ mod tests {
     fn every_reason_has_its_status() {
         for (reason, status) in [
             ("unauthorized", 401),
+            ("forbidden", 403),
             ("bad_request", 400),
             ("ssrf_rejected", 400),
             ("header_injection_rejected", 400),

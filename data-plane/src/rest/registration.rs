@@ -96,6 +96,11 @@ impl Proxy {
         self.live.load().snapshot().settings().registration_enabled
     }
 
+    /// Whether this node knows yet what the control plane wants offered.
+    pub(super) fn is_starting(&self) -> bool {
+        self.live.load().snapshot().version().is_none()
+    }
+
     /// The caller's credential, once the control plane has found it good.
     async fn authorize(&self, headers: &HeaderMap) -> Result<String, Error> {
         // A header that is no text matches no token; the control plane refuses the empty one in its own words.

@@ -4,10 +4,12 @@
 //! from one of another key. Writing goes through a temporary file, so a crash leaves the old one or the new one.
 //! Never fails a start: what cannot be read is set aside with a warning.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::Message as _;
 use toolplane_proto::encode;
@@ -19,7 +21,8 @@ use toolplane_seal::Key;
 use super::apply;
 use crate::live::Served;
 
-const MAGIC: &[u8] = b"TPLG\x01";
+const MAGIC: &[u8] = b"TPLG";
+const FORMAT: u8 = 1;
 const DIGEST_LEN: usize = 32;
 const CONTEXT: &[u8] = b"last-known-good";
 const FILE: &str = "last-good.bin";
@@ -46,8 +49,10 @@ pub enum Error {
 enum Unreadable {
     #[error("cannot read it: {0}")]
     Io(#[from] std::io::Error),
-    #[error("it is not of a known format")]
-    Format,
+    #[error("it is no last-known-good file")]
+    Foreign,
+    #[error("its format is {0}, and this release knows {FORMAT}: another release wrote it")]
+    Format(u8),
     #[error("it is damaged")]
     Damaged,
     #[error("it cannot be opened: {0}")]
@@ -75,10 +80,10 @@ impl LastGood {
         Ok(Self { path: data_dir.join(FILE), key })
     }
 
-    /// Reads what was kept. A file that cannot be served is renamed out of the way.
-    pub(crate) fn read(&self) -> Option<Served> {
+    /// Reads what was kept, and how long ago. A file that cannot be served is renamed out of the way.
+    pub(crate) fn read(&self) -> Option<(Served, Duration)> {
         match self.try_read() {
-            Ok(served) => served,
+            Ok(served) => served.map(|served| (served, self.age())),
             Err(error) => {
                 let aside = self.path.with_extension("refused");
                 let moved = std::fs::rename(&self.path, &aside).is_ok();
@@ -88,13 +93,26 @@ impl LastGood {
         }
     }
 
+    /// Since when the file has not been written; a clock that was set back makes it new.
+    fn age(&self) -> Duration {
+        let modified = std::fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+        modified.ok().and_then(|modified| modified.elapsed().ok()).unwrap_or_default()
+    }
+
     fn try_read(&self) -> Result<Option<Served>, Unreadable> {
         let bytes = match std::fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let rest = bytes.strip_prefix(MAGIC).ok_or(Unreadable::Format)?;
+        let rest = match bytes.strip_prefix(MAGIC) {
+            Some([FORMAT, rest @ ..]) => rest,
+            Some([other, ..]) => return Err(Unreadable::Format(*other)),
+            // Cut off before its first byte is damage, not another program's file.
+            Some([]) => return Err(Unreadable::Damaged),
+            None if MAGIC.starts_with(&bytes) => return Err(Unreadable::Damaged),
+            None => return Err(Unreadable::Foreign),
+        };
         let (checksum, sealed) = rest.split_first_chunk::<DIGEST_LEN>().ok_or(Unreadable::Damaged)?;
         if Digest::of(sealed).as_bytes() != checksum {
             return Err(Unreadable::Damaged);
@@ -124,8 +142,11 @@ impl LastGood {
         let update = encode::full_update(served.snapshot(), "last-known-good".to_owned());
         let sealed = self.key.seal(&update.encode_to_vec(), CONTEXT);
         let temporary = self.path.with_extension("new");
-        let mut file = File::create(&temporary)?;
+        // Sealed as it is, it is still nobody else's business.
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         file.write_all(MAGIC)?;
+        file.write_all(&[FORMAT])?;
         file.write_all(Digest::of(&sealed).as_bytes())?;
         file.write_all(&sealed)?;
         file.sync_all()?;
@@ -137,6 +158,8 @@ impl LastGood {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use toolplane_registry::test_util::{a_domain, a_tool};
 
     use super::*;
@@ -152,9 +175,11 @@ mod tests {
         let file = Arc::new(LastGood::open(dir.path(), None).unwrap());
         assert!(file.read().is_none());
         assert!(LastGood::write(Arc::clone(&file), served()).await);
-        let again = LastGood::open(dir.path(), None).unwrap().read().unwrap();
+        let again = LastGood::open(dir.path(), None).unwrap().read().unwrap().0;
         assert_eq!(again.snapshot().version(), &Version::new("s", 7));
         assert_eq!(again.snapshot().digest(), served().snapshot().digest());
+        let mode = std::fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
         let bytes = std::fs::read(dir.path().join(FILE)).unwrap();
         assert!(!bytes.windows(4).any(|window| window == b"http"), "the content is sealed");
     }
@@ -168,8 +193,18 @@ mod tests {
         let good = std::fs::read(&path).unwrap();
         let mut flipped = good.clone();
         *flipped.last_mut().unwrap() ^= 1;
-        for bad in [b"".to_vec(), b"TPLG\x02rest".to_vec(), good[..20].to_vec(), flipped] {
+        for (bad, said) in [
+            (b"".to_vec(), "damaged"),
+            (b"TPL".to_vec(), "damaged"),
+            (b"TPLG\x02rest".to_vec(), "its format is 2, and this release knows 1"),
+            (b"something else".to_vec(), "no last-known-good file"),
+            (good[..20].to_vec(), "damaged"),
+            (good[..good.len() - 1].to_vec(), "damaged"),
+            (flipped, "damaged"),
+        ] {
             std::fs::write(&path, bad).unwrap();
+            let error = file.try_read().unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
             assert!(file.read().is_none());
             assert!(!path.exists() && dir.path().join("last-good.refused").exists());
         }

@@ -1,7 +1,9 @@
 //! Following the control plane, and going on without it.
 
 use std::path::Path;
+use std::time::Duration;
 
+use serde_json::json;
 use toolplane_data_plane::{Address, Options};
 use toolplane_proto::encode::full_update;
 use toolplane_proto::sync::Update;
@@ -74,6 +76,45 @@ async fn a_node_starts_from_its_disk_with_nobody_to_ask() {
     let alone_without_addresses = Node::start(kept_in(dir.path())).await;
     assert_eq!(alone_without_addresses.version(), 1);
     alone.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_costs_the_copy_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    // Every write to it fails for want of space, as on a full disk.
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("last-good.new")).unwrap();
+    let world = World::start(&["x"], kept_in(dir.path())).await;
+    assert!(!world.control_plane.wait_for_ack(1).await.persisted);
+    assert_eq!(world.node.ask("execute_tool", r#"{"tool_name":"x"}"#).await["tool"], "x");
+    assert!(!dir.path().join("last-good.bin").exists());
+
+    std::fs::remove_file(dir.path().join("last-good.new")).unwrap();
+    world.control_plane.publish(&snapshot(2, vec![domain("echo", &world.upstream, &["x", "y"])]));
+    assert!(world.control_plane.wait_for_ack(2).await.persisted, "space came back");
+    // A temporary file that a crash left behind is in nobody's way.
+    std::fs::write(dir.path().join("last-good.new"), "half of a fi").unwrap();
+    world.control_plane.publish(&snapshot(3, vec![domain("echo", &world.upstream, &["x"])]));
+    assert!(world.control_plane.wait_for_ack(3).await.persisted);
+}
+
+#[tokio::test]
+async fn a_node_says_that_it_is_stale_until_a_control_plane_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::start(&["x"], kept_in(dir.path())).await;
+    assert!(world.control_plane.wait_for_ack(1).await.persisted);
+    assert_eq!(world.node.get("/healthz").await.body, r#"{"status":"ok"}"#);
+    assert_eq!(world.node.get("/readyz").await.json(), json!({"status": "ready", "tools": 1}));
+    world.node.stop().await;
+
+    let written = std::fs::File::open(dir.path().join("last-good.bin")).unwrap();
+    let modified = written.metadata().unwrap().modified().unwrap();
+    written.set_modified(modified - Duration::from_mins(10)).unwrap();
+    let alone = Node::start(Options { control_planes: vec![nobody().await], ..kept_in(dir.path()) }).await;
+    for path in ["/healthz", "/readyz"] {
+        let answer = alone.get(path).await;
+        assert_eq!((answer.status, &answer.json()["stale"]), (200, &json!(true)));
+        assert!(answer.json()["stale_seconds"].as_u64().unwrap() >= 600, "{}", answer.body);
+    }
 }
 
 #[tokio::test]

@@ -84,6 +84,12 @@ async fn what_is_no_request_is_refused_by_the_book() {
         ("{nope", 400, -32700),
         (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, 400, -32602),
         (r#"{"hello":1}"#, 400, -32602),
+        (
+            r#"{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"discover_tools"}}"#,
+            400,
+            -32602,
+        ),
+        (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, 400, -32602),
         (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#, 200, -32602),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"discover_tools","arguments":[1]}}"#,
@@ -154,6 +160,13 @@ async fn routes_and_methods_are_the_documented_ones() {
         (redirect.status, redirect.headers["location"].as_str()),
         (307, &*format!("http://{}/mcp", node.address))
     );
+    for (came, scheme) in
+        [("https", "https"), ("HTTPS, http", "https"), ("http, https", "http"), ("gopher", "http")]
+    {
+        let request = node.request("POST", "/mcp/").header("x-forwarded-proto", came);
+        let location = format!("{scheme}://{}/mcp", node.address);
+        assert_eq!(node.send(request).await.headers["location"].as_str(), location, "{came}");
+    }
     assert_eq!(node.get("/readyz").await.json(), json!({"status": "ready", "tools": 1}));
 }
 
