@@ -1,13 +1,17 @@
 //! The command tree: what was typed, not what it means.
 
+mod manifest;
 mod operator;
 mod planes;
+mod snapshot;
 
+pub(crate) use manifest::{ApplyArgs, ExportArgs};
 pub(crate) use operator::{
     CallTool, Clearable, Connection, ListTools, NodeCommand, PolicyCommand, ReadConnection, Role,
     SchemaPolicy, SessionMode, TokenCommand, ToolCommand, UpstreamCommand, UpstreamFields,
 };
 pub(crate) use planes::{ControlPlaneArgs, DataPlaneArgs, DemoArgs, MigrateArgs, StandaloneArgs};
+pub(crate) use snapshot::SnapshotCommand;
 
 use clap::{Parser, Subcommand};
 
@@ -28,7 +32,7 @@ Examples:
   toolplane upstream add crm http://crm:8080/mcp      while a gateway runs on this machine
   toolplane tool call crm_search '{\"query\": \"ada\"}'
 
-Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 no control plane answered.
+Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration, 3 no gateway answered.
 Settings come from flags, then from environment variables (docs/OPERATIONS.md lists them), then from defaults."
 )]
 pub(crate) struct Arguments {
@@ -43,6 +47,8 @@ pub(crate) enum Command {
     DataPlane(DataPlaneArgs),
     Demo(DemoArgs),
     Migrate(MigrateArgs),
+    Apply(ApplyArgs),
+    Export(ExportArgs),
     /// Register upstream MCP servers, look at them, change and remove them
     #[command(subcommand)]
     Upstream(UpstreamCommand),
@@ -55,6 +61,9 @@ pub(crate) enum Command {
     /// Look at the data-plane nodes
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Look at the versions of the registry, go back to one, wait until the nodes serve one
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Create, list and revoke access tokens
     #[command(subcommand)]
     Token(TokenCommand),

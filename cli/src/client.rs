@@ -1,36 +1,47 @@
 //! The channel to a control plane: addresses, credentials, and what its refusals mean for the exit code.
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 use toolplane_data_plane::Address;
+use toolplane_data_plane::channel::{self, Connector};
 use toolplane_proto::admin::node_service_client::NodeServiceClient;
 use toolplane_proto::admin::policy_service_client::PolicyServiceClient;
+use toolplane_proto::admin::snapshot_service_client::SnapshotServiceClient;
 use toolplane_proto::admin::token_service_client::TokenServiceClient;
 use toolplane_proto::admin::tool_service_client::ToolServiceClient;
 use toolplane_proto::admin::upstream_service_client::UpstreamServiceClient;
-use toolplane_registry::Secret;
+use toolplane_registry::{Rule, Secret};
 
 use crate::args::Connection;
+use crate::commands::listen::settings_failure;
 use crate::env::Variables;
-use crate::exit::Failure;
+use crate::exit::{Failure, Kind};
 use crate::settings::{self, Credential, Operator, node};
 
 /// How long a control plane may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a gateway of this machine that has just been started may take to be there.
+const START_PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked for.
+const START_PACE: Duration = Duration::from_millis(100);
 /// How long one request may take; registering waits for the upstream.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 /// Tools come with their schemas.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
 /// How much is asked for at once.
 pub(crate) const PAGE_SIZE: i32 = 500;
+
+const NAME_A_TOKEN: &str = "name a token with TOOLPLANE_TOKEN, TOOLPLANE_TOKEN_FILE or `--token-file`";
 
 type Authenticated = InterceptedService<Channel, Bearer>;
 
@@ -43,30 +54,51 @@ pub(crate) struct Client {
 
 /// Puts the token on every request.
 #[derive(Clone)]
-pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
+pub(crate) struct Bearer(MetadataValue<Ascii>);
 
 impl Client {
-    /// Connects to the first control plane that answers.
+    /// Connects to the first control plane that answers. One on this machine is given a moment to start.
     pub(crate) async fn connect(connection: &Connection, variables: &Variables) -> Result<Self, Failure> {
         let operator = settings::read(variables, |reader| {
             let Connection { data_dir, control_planes, token_file } = connection;
             Operator::read(reader, data_dir.data_dir.as_deref(), control_planes, token_file.as_deref())
         })?;
+        let is_local = operator.addresses.iter().all(is_loopback);
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            match Self::to(&operator).await {
+                Err(failure)
+                    if failure.kind == Kind::Unreachable && is_local && Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(START_PACE).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn to(operator: &Operator) -> Result<Self, Failure> {
         let addresses = if operator.addresses.is_empty() {
-            vec![local_address(&operator)?]
+            vec![local_address(operator)?]
         } else {
             operator.addresses.clone()
         };
-        let bearer = Bearer::new(token(&operator, &addresses)?.as_ref())?;
+        let bearer = token(operator, &addresses)?.as_ref().map(Bearer::new).transpose()?;
+        if addresses.iter().any(Address::is_tls) {
+            operator.tls.check().map_err(|rejections| settings_failure(&rejections))?;
+        }
         let mut reasons = Vec::new();
         for address in &addresses {
             if !operator.allow_plain && !is_private(address) {
                 return Err(Failure::usage(format!("control plane `{address}` is not reached over https"))
                     .hint("tokens could be read on the way; set TOOLPLANE_CONTROL_PLANE_ALLOW_PLAIN=true to accept that"));
             }
-            match endpoint(address, operator.ca_file.as_deref())?.connect().await {
-                Ok(channel) => return Ok(Self { channel, bearer }),
-                Err(error) => reasons.push(format!("`{address}`: {}", innermost(&error))),
+            match reach(address, &operator.tls).await {
+                Ok(channel) => {
+                    let bearer = bearer.ok_or_else(|| no_token(operator, &addresses))?;
+                    return Ok(Self { channel, bearer });
+                }
+                Err(reason) => reasons.push(format!("`{address}`: {reason}")),
             }
         }
         Err(Failure::unreachable(format!("no control plane answers at {}", reasons.join(", ")))
@@ -90,6 +122,10 @@ impl Client {
         NodeServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
     }
 
+    pub(crate) fn snapshots(&self) -> SnapshotServiceClient<Authenticated> {
+        SnapshotServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+    }
+
     pub(crate) fn tokens(&self) -> TokenServiceClient<Authenticated> {
         TokenServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
     }
@@ -98,12 +134,11 @@ impl Client {
 // ---- Bearer ----
 
 impl Bearer {
-    fn new(token: Option<&Secret>) -> Result<Self, Failure> {
-        let Some(token) = token else { return Ok(Self(None)) };
+    fn new(token: &Secret) -> Result<Self, Failure> {
         let mut value = MetadataValue::try_from(format!("Bearer {}", token.expose()))
             .map_err(|_| Failure::usage("the token holds characters that no token has"))?;
         value.set_sensitive(true);
-        Ok(Self(Some(value)))
+        Ok(Self(value))
     }
 }
 
@@ -115,9 +150,7 @@ impl std::fmt::Debug for Bearer {
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
-            request.metadata_mut().insert("authorization", value.clone());
-        }
+        request.metadata_mut().insert("authorization", self.0.clone());
         Ok(request)
     }
 }
@@ -134,16 +167,16 @@ impl From<Status> for Failure {
         }
         let mut failure = Self::failed(status.message());
         let details = status.get_error_details();
-        for violation in details.bad_request().into_iter().flat_map(|bad| &bad.field_violations) {
-            let line = format!("{}: {}", violation.field, violation.description);
-            if !status.message().contains(&violation.description) {
-                failure.messages.push(line);
-            }
+        let violations = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+        if !violations.is_empty() {
+            // The message says the same, all on one line.
+            failure.messages = violations
+                .iter()
+                .map(|violation| format!("{}: {}", violation.field, without_rule(&violation.description)))
+                .collect();
         }
         match status.code() {
-            Code::Unauthenticated => {
-                failure.hint("name a token with TOOLPLANE_TOKEN, TOOLPLANE_TOKEN_FILE or `--token-file`")
-            }
+            Code::Unauthenticated => failure.hint(NAME_A_TOKEN),
             Code::PermissionDenied => {
                 failure.hint("this takes a token with another role: see `toolplane token create --help`")
             }
@@ -152,6 +185,14 @@ impl From<Status> for Failure {
             }
             _ => failure,
         }
+    }
+}
+
+/// The name of the rule is for programs; the reason says what people need to know.
+fn without_rule(description: &str) -> &str {
+    match description.split_once(": ") {
+        Some((rule, reason)) if Rule::parse(rule).is_some() => reason,
+        _ => description,
     }
 }
 
@@ -193,29 +234,37 @@ fn token(operator: &Operator, addresses: &[Address]) -> Result<Option<Secret>, F
     }
 }
 
-fn endpoint(address: &Address, ca_file: Option<&Path>) -> Result<Endpoint, Failure> {
-    let text = match address {
-        Address::Tcp(uri) => uri.to_string(),
-        Address::Unix(path) => format!("unix://{}", path.display()),
+/// Every request takes a token, so nothing is asked without one.
+fn no_token(operator: &Operator, addresses: &[Address]) -> Failure {
+    let path = operator.dir.admin_token();
+    let reason = if addresses.iter().all(is_loopback) {
+        format!("a token is needed, and `{}` does not exist", path.display())
+    } else {
+        format!("a token is needed; `{}` is shown to gateways of this machine alone", path.display())
     };
-    let endpoint = Endpoint::from_shared(text).map_err(Failure::usage)?;
-    let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(REQUEST_TIMEOUT);
-    let is_tls = matches!(address, Address::Tcp(uri) if uri.scheme_str() == Some("https"));
-    if !is_tls {
-        return Ok(endpoint);
+    Failure::failed(reason).hint(NAME_A_TOKEN)
+}
+
+/// Connects, and asks for a sign of life: a server that refuses a client certificate says so only after the handshake.
+async fn reach(address: &Address, tls: &toolplane_tls::client::Files) -> Result<Channel, String> {
+    let connector = Connector::new(address, tls);
+    let endpoint = channel::endpoint(address).connect_timeout(CONNECT_TIMEOUT).timeout(REQUEST_TIMEOUT);
+    let connected = endpoint.connect_with_connector(connector.clone()).await;
+    let channel = connected.map_err(|error| channel::cause(&error))?;
+    let mut question = Request::new(HealthCheckRequest::default());
+    question.set_timeout(CONNECT_TIMEOUT);
+    match HealthClient::new(channel.clone()).check(question).await {
+        // Whatever it answers, it answers.
+        Ok(_) => Ok(channel),
+        Err(status) => match std::error::Error::source(&status) {
+            None => Ok(channel),
+            Some(source) => Err(connector.objection().unwrap_or_else(|| channel::cause(source))),
+        },
     }
-    // As nodes do it: an authority that is named is the only one trusted.
-    let Some(path) = ca_file else {
-        return endpoint.tls_config(ClientTlsConfig::new().with_enabled_roots()).map_err(Failure::usage);
-    };
-    let pem = std::fs::read(path)
-        .map_err(|error| Failure::usage(format!("`{}` cannot be read: {error}", path.display())))?;
-    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
-    endpoint.tls_config(tls).map_err(Failure::usage)
 }
 
 fn is_private(address: &Address) -> bool {
-    is_loopback(address) || matches!(address, Address::Tcp(uri) if uri.scheme_str() == Some("https"))
+    is_loopback(address) || address.is_tls()
 }
 
 fn is_loopback(address: &Address) -> bool {
@@ -228,11 +277,26 @@ fn is_loopback(address: &Address) -> bool {
     }
 }
 
-/// The outermost text of a transport error says only that there is one.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
+#[cfg(test)]
+mod tests {
+    use tonic_types::{ErrorDetails, FieldViolation};
+
+    use super::*;
+
+    #[test]
+    fn every_rejection_is_said_once() {
+        let violations = vec![
+            FieldViolation::new("upstream `a`", "url: has no host"),
+            FieldViolation::new("page_size", "must not be negative: it is -1"),
+        ];
+        let message = "upstream `a`: has no host; `page_size`: must not be negative: it is -1";
+        let details = ErrorDetails::with_bad_request(violations);
+        let failure = Failure::from(Status::with_error_details(Code::InvalidArgument, message, details));
+        assert_eq!(
+            failure.messages,
+            ["upstream `a`: has no host", "page_size: must not be negative: it is -1"]
+        );
+        let plain = Failure::from(Status::not_found("there is no tool `a`"));
+        assert_eq!(plain.messages, ["there is no tool `a`"]);
     }
-    cause.to_string()
 }

@@ -1,15 +1,18 @@
 //! One module per command; this one chooses.
 
+mod apply;
 mod control_plane;
 mod data_plane;
 mod demo;
+mod export;
 mod folder;
 mod gateway;
 mod headers;
-mod listen;
+pub(crate) mod listen;
 mod migrate;
 mod node;
 mod policy;
+mod snapshot;
 mod standalone;
 mod token;
 mod tool;
@@ -19,9 +22,9 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use crate::args::{Arguments, Command};
-use crate::env::Variables;
+use crate::env::{Variable, Variables};
 use crate::exit::{Failure, Kind};
-use crate::settings::Logging;
+use crate::settings::{self, Logging};
 use crate::{output, telemetry};
 
 /// Parses the command line and does what it says.
@@ -45,10 +48,13 @@ async fn dispatch(command: Command, variables: &Variables) -> Result<(), Failure
         Command::DataPlane(args) => Box::pin(data_plane::run(args, variables)).await,
         Command::Demo(args) => Box::pin(demo::run(args, variables)).await,
         Command::Migrate(args) => migrate::run(args, variables).await,
+        Command::Apply(args) => Box::pin(apply::run(args, variables)).await,
+        Command::Export(args) => export::run(args, variables).await,
         Command::Upstream(command) => Box::pin(upstream::run(command, variables)).await,
         Command::Policy(command) => policy::run(command, variables).await,
         Command::Tool(command) => Box::pin(tool::run(command, variables)).await,
         Command::Node(command) => node::run(command, variables).await,
+        Command::Snapshot(command) => Box::pin(snapshot::run(command, variables)).await,
         Command::Token(command) => token::run(command, variables).await,
     }
 }
@@ -69,5 +75,8 @@ fn start_log(logging: &Logging, variables: &Variables) {
     telemetry::install(logging, output::colors(variables));
     for name in variables.unknown() {
         tracing::warn!(variable = name, "`{name}` means nothing to this release");
+    }
+    for Variable { name, .. } in settings::without_effect(variables) {
+        tracing::warn!(variable = name, "`{name}` is set and has no effect in this release");
     }
 }

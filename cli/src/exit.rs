@@ -11,7 +11,7 @@ pub(crate) enum Kind {
     Failed,
     /// The command line or the configuration is wrong.
     Usage,
-    /// No control plane answered.
+    /// No control plane answered, or no node where one was to be called.
     Unreachable,
     /// Nobody reads what is printed any more, which is their good right.
     OutputClosed,

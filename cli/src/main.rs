@@ -12,13 +12,14 @@
 //! # Layout
 //!
 //! [`args`] is what was typed, [`mod@env`] and [`settings`] what it means together with the environment, [`commands`]
-//! what is done, [`output`] what is printed, [`exit`] what the process ends with.
+//! what is done, [`manifest`] what the registry is to be as files say it, [`output`] what is printed, [`exit`] what the process ends with.
 
 mod args;
 mod client;
 mod commands;
 mod env;
 mod exit;
+mod manifest;
 mod mcp_client;
 mod output;
 mod settings;

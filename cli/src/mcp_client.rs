@@ -1,14 +1,16 @@
 //! An MCP client for a node's endpoint: what `tool call` and the demo speak.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Uri};
 use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock, JsonObject};
 use rmcp::service::{RoleClient, RunningService, ServiceExt as _};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::Value;
+use tokio::net::TcpStream;
 
 use crate::exit::Failure;
 
@@ -41,11 +43,20 @@ impl McpClient {
         let serving = ().serve(StreamableHttpClientTransport::from_config(config));
         let session = tokio::time::timeout(timeout, serving)
             .await
-            .map_err(|_| Failure::failed(format!("the node at `{url}` did not answer in time")))?
-            .map_err(|error| {
-                Failure::failed(format!("the node at `{url}` cannot be spoken to: {error}"))
-                    .hint("start one with `toolplane standalone`, or name one with `--node URL`")
-            })?;
+            .map_err(|_| Failure::failed(format!("the node at `{url}` did not answer in time")))?;
+        let session = match session {
+            Ok(session) => session,
+            Err(error) => {
+                let failure = if is_refused(url).await {
+                    Failure::unreachable(format!("no node answers at `{url}`: the connection is refused"))
+                } else {
+                    Failure::failed(format!("the node at `{url}` cannot be spoken to: {error}"))
+                };
+                return Err(
+                    failure.hint("start one with `toolplane standalone`, or name one with `--node URL`")
+                );
+            }
+        };
         Ok(Self { session, timeout })
     }
 
@@ -67,6 +78,15 @@ impl McpClient {
         // A session that fails to end is at its end all the same.
         drop(self.session.cancel().await);
     }
+}
+
+/// Whether nobody listens there. The error of a session does not hand out its cause.
+async fn is_refused(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let Some(host) = uri.host() else { return false };
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let connected = TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
+    connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// The JSON document that a meta-tool answers with, in its first text block.

@@ -3,6 +3,7 @@
 //! Commands hand over rows or values; nothing else in this program prints. Colors are for people at a terminal
 //! that did not set `NO_COLOR`.
 
+mod progress;
 pub(crate) mod table;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use crate::env::{self, Variables};
 use crate::exit::Failure;
+pub(crate) use progress::Progress;
 pub(crate) use table::Table;
 
 /// How data are printed.

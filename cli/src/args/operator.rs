@@ -115,6 +115,29 @@ Headers change as a whole: name all of them.")]
         #[command(flatten)]
         connection: Connection,
     },
+    /// Accept what a pinned upstream lists now
+    ///
+    /// New and changed tools of an upstream with `--schema-policy pin` wait for this. `upstream get` shows the digest of
+    /// what is listed, `tool list --refused` what waits; with another digest than that of the listing nothing is accepted.
+    #[command(after_help = "\
+Examples:
+  toolplane upstream get crm
+  toolplane upstream accept crm --digest 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    Accept {
+        domain: String,
+        /// Digest of the listing that was reviewed, in hexadecimal digits
+        #[arg(long, value_name = "HEX")]
+        digest: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// End the freeze that a rollback put on an upstream, and list its tools again
+    #[command(after_help = "Example:\n  toolplane upstream resume crm")]
+    Resume {
+        domain: String,
+        #[command(flatten)]
+        read: ReadConnection,
+    },
     /// List the tools of upstreams again: of those named, or of all
     #[command(after_help = "Examples:\n  toolplane upstream refresh\n  toolplane upstream refresh crm files")]
     Refresh {
@@ -299,6 +322,7 @@ pub(crate) enum TokenCommand {
     #[command(after_help = "\
 Examples:
   toolplane token create --role node > node.token
+  toolplane token create --role node --allow-registration > node.token
   toolplane token create --role registrar --description 'deploy job' --expires-in 30d")]
     Create {
         #[arg(long, value_enum)]
@@ -309,6 +333,9 @@ Examples:
         /// How long it is good for, for instance `12h` or `30d` [default: for ever]
         #[arg(long, value_name = "TIME")]
         expires_in: Option<String>,
+        /// For role node: its REST endpoints may pass registrations on; what a caller may is decided by its own credential
+        #[arg(long)]
+        allow_registration: bool,
         #[command(flatten)]
         read: ReadConnection,
     },
@@ -337,6 +364,6 @@ pub(crate) enum Role {
     Registrar,
     /// Reads everything but tokens
     Viewer,
-    /// Follows the registry and passes registrations on; nothing else
+    /// Follows the registry; passes registrations on where that is allowed; nothing else
     Node,
 }

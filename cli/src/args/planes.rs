@@ -33,7 +33,8 @@ pub(crate) struct StandaloneArgs {
 Examples:
   toolplane control-plane --listen 127.0.0.1:7400
   TOOLPLANE_CONTROL_PLANE_DATABASE_URL=postgres://toolplane@db/toolplane \\
-  TOOLPLANE_SECRET_KEY_FILE=/etc/toolplane/secret.key toolplane control-plane --listen 0.0.0.0:7400
+  TOOLPLANE_SECRET_KEY_FILE=/etc/toolplane/secret.key toolplane control-plane --listen 0.0.0.0:7400 \\
+    --tls-cert-file /etc/toolplane/tls.crt --tls-key-file /etc/toolplane/tls.key --tls-client-ca-file /etc/toolplane/ca.crt
 
 Several control planes may share one Postgres database. A URL with a password belongs in the variable, not in the flag.")]
 pub(crate) struct ControlPlaneArgs {
@@ -45,6 +46,15 @@ pub(crate) struct ControlPlaneArgs {
     /// Address of the gRPC API: `ADDRESS:PORT` or `unix:PATH` [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
+    /// Serve TLS with this certificate chain, PEM; changed files are taken up without a restart
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tls_cert_file: Option<PathBuf>,
+    /// The key of the certificate, PEM
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tls_key_file: Option<PathBuf>,
+    /// Let in only clients with a certificate of these authorities, PEM
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tls_client_ca_file: Option<PathBuf>,
 }
 
 /// Run a data-plane node: it serves MCP clients
@@ -52,7 +62,7 @@ pub(crate) struct ControlPlaneArgs {
 #[command(after_help = "\
 Examples:
   toolplane token create --role node > node.token
-  toolplane data-plane --control-plane http://10.0.0.5:7400 --token-file node.token --listen 0.0.0.0:8080
+  toolplane data-plane --control-plane https://10.0.0.5:7400 --ca-file ca.crt --token-file node.token
 
 A node goes on serving what it last accepted while no control plane answers.")]
 pub(crate) struct DataPlaneArgs {
@@ -67,6 +77,15 @@ pub(crate) struct DataPlaneArgs {
     /// File with the node token
     #[arg(long, value_name = "PATH")]
     pub(crate) token_file: Option<PathBuf>,
+    /// Trust these authorities for `https://` control planes, PEM [default: the system's]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Show this certificate to control planes, PEM
+    #[arg(long, value_name = "PATH")]
+    pub(crate) client_cert_file: Option<PathBuf>,
+    /// The key of that certificate, PEM
+    #[arg(long, value_name = "PATH")]
+    pub(crate) client_key_file: Option<PathBuf>,
 }
 
 /// See the gateway work: three small MCP servers, one gateway, a guided walk

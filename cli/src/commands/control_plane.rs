@@ -11,18 +11,25 @@ use crate::args::ControlPlaneArgs;
 use crate::env::{self, Variables};
 use crate::exit::Failure;
 use crate::settings::control_plane::{Flags, Listen};
+use crate::settings::tls::ServerFlags;
 use crate::settings::{self, ControlPlane, DataDir, Logging};
 use crate::shutdown::{self, Signals};
 
 const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result<(), Failure> {
-    let ControlPlaneArgs { data_dir, database_url, listen } = args;
+    let ControlPlaneArgs { data_dir, database_url, listen, tls_cert_file, tls_key_file, tls_client_ca_file } =
+        args;
     let (logging, dir, control, drain) = settings::read(variables, |reader| {
         let logging = Logging::read(reader);
         settings::refuse_unsupported(reader);
         let dir = DataDir::read(reader, data_dir.data_dir.as_deref());
-        let flags = Flags { database_url: database_url.as_deref(), listen: listen.as_deref() };
+        let tls = ServerFlags {
+            certificate: tls_cert_file.as_deref(),
+            key: tls_key_file.as_deref(),
+            client_ca: tls_client_ca_file.as_deref(),
+        };
+        let flags = Flags { database_url: database_url.as_deref(), listen: listen.as_deref(), tls };
         let control = ControlPlane::read(reader, &dir, &flags);
         (logging, dir, control, reader.seconds(&env::DRAIN_TIMEOUT).unwrap_or(DEFAULT_DRAIN))
     })?;
@@ -30,7 +37,8 @@ pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result
     let signals = Signals::listen()?;
     let mut folder = Folder::open(dir.path(), &dir.lock())?;
     let listen = control.listen.map_or_else(Listen::fallback, Ok).map_err(Failure::usage)?;
-    let (listener, address) = bind(&listen, &dir, &mut folder).await?;
+    let scheme = if control.options.tls.is_some() { "https" } else { "http" };
+    let (listener, address) = bind(&listen, scheme, &dir, &mut folder).await?;
     let service = Service::start(control.options).await.map_err(listen::control_failure)?;
     folder.note(dir.admin_url(), &address)?;
     tracing::info!(%address, "serving the admin API at {address}");
@@ -43,11 +51,16 @@ pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result
     shutdown::supervise(running, &shutdown, drain, signals).await
 }
 
-async fn bind(listen: &Listen, dir: &DataDir, folder: &mut Folder) -> Result<(Listener, String), Failure> {
+async fn bind(
+    listen: &Listen,
+    scheme: &str,
+    dir: &DataDir,
+    folder: &mut Folder,
+) -> Result<(Listener, String), Failure> {
     match listen {
         Listen::Tcp(address) => {
             let (listener, address) = listen::tcp(&address.ip().to_string(), address.port()).await?;
-            Ok((Listener::Tcp(listener), format!("http://{}", listen::reachable(address))))
+            Ok((Listener::Tcp(listener), format!("{scheme}://{}", listen::reachable(address))))
         }
         Listen::Unix(path) => {
             let address = format!("unix:{}", path.display());

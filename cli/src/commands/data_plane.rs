@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use toolplane_data_plane::{Options, Service};
@@ -12,17 +13,37 @@ use super::{listen, start_log};
 use crate::args::DataPlaneArgs;
 use crate::env::{self, Variables};
 use crate::exit::Failure;
+use crate::settings::tls::ClientFlags;
 use crate::settings::{self, DataDir, Logging, Node, node};
 use crate::shutdown::{self, Signals};
 
+/// A node of a fleet has a load balancer in front that needs time to notice; elsewhere nobody wants to wait.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
+
 pub(crate) async fn run(args: DataPlaneArgs, variables: &Variables) -> Result<(), Failure> {
-    let DataPlaneArgs { data_dir, listen, control_planes, token_file } = args;
+    let DataPlaneArgs {
+        data_dir,
+        listen,
+        control_planes,
+        token_file,
+        ca_file,
+        client_cert_file,
+        client_key_file,
+    } = args;
     let (logging, dir, node) = settings::read(variables, |reader| {
         let logging = Logging::read(reader);
         settings::refuse_unsupported(reader);
         let dir = DataDir::read(reader, data_dir.data_dir.as_deref());
-        let flags = node::Flags { listen: listen.as_deref(), control_planes: &control_planes };
+        let tls = ClientFlags {
+            ca: ca_file.as_deref(),
+            certificate: client_cert_file.as_deref(),
+            key: client_key_file.as_deref(),
+        };
+        let flags = node::Flags { listen: listen.as_deref(), control_planes: &control_planes, tls };
         let mut node = Node::read(reader, &dir, &flags);
+        if reader.text(&env::DRAIN_GRACE).is_none() {
+            node.options.drain_grace = DRAIN_GRACE;
+        }
         node.options.key_file = reader.text(&env::SECRET_KEY_FILE).map(PathBuf::from);
         if node.options.control_planes.is_empty() && reader.text(&env::CONTROL_PLANE_ADDRESS).is_none() {
             reader
@@ -38,7 +59,7 @@ pub(crate) async fn run(args: DataPlaneArgs, variables: &Variables) -> Result<()
     make_private(&dir.node())?;
     let node_token = token_file.or(from_variable).as_deref().map(read_token).transpose()?;
     let node_id = if has_id { options.node_id } else { made_up_id(&dir.node().join("node.id"))? };
-    let drain = options.drain_timeout;
+    let drain = options.drain_grace + options.drain_timeout;
     let (listener, address) = listen::tcp(&host, port).await?;
     let service = Service::new(Options { node_id, node_token, ..options }).map_err(listen::node_failure)?;
     let url = listen::mcp_url(address);

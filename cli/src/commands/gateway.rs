@@ -54,6 +54,11 @@ impl Gateway {
         Ok(Self { folder, control: service, admin, node: node_service, mcp, address })
     }
 
+    /// Where the MCP endpoint listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The MCP endpoint, as a client on this machine writes it.
     pub(crate) fn url(&self) -> String {
         listen::mcp_url(self.address)

@@ -16,7 +16,7 @@ use crate::output::{self, Table};
 
 /// The policy in the form that is printed, and that `policy set` reads again.
 #[derive(Debug, Serialize)]
-struct View {
+pub(crate) struct View {
     allow: BTreeMap<String, Vec<String>>,
     deny: BTreeMap<String, Vec<String>>,
     #[serde(skip)]
@@ -82,7 +82,7 @@ impl From<wire::Policy> for View {
 }
 
 impl View {
-    fn table(&self) -> String {
+    pub(crate) fn table(&self) -> String {
         let Self { allow, deny, explicit } = self;
         if !explicit {
             return "no explicit policy: the filters of the upstreams decide\n".to_owned();

@@ -16,17 +16,26 @@ pub(crate) async fn run(args: StandaloneArgs, variables: &Variables) -> Result<(
         let logging = Logging::read(reader);
         settings::refuse_unsupported(reader);
         let dir = DataDir::read(reader, data_dir.data_dir.as_deref());
-        let flags = control_plane::Flags { database_url: None, listen: admin_listen.as_deref() };
+        let flags =
+            control_plane::Flags { listen: admin_listen.as_deref(), ..control_plane::Flags::default() };
         let control = ControlPlane::read(reader, &dir, &flags);
-        let flags = node::Flags { listen: listen.as_deref(), control_planes: &[] };
+        let flags = node::Flags { listen: listen.as_deref(), ..node::Flags::default() };
         (logging, dir.clone(), control, Node::read(reader, &dir, &flags))
     })?;
     start_log(&logging, variables);
     let signals = Signals::listen()?;
-    let drain = node.options.drain_timeout;
+    let drain = node.options.drain_grace + node.options.drain_timeout;
     let gateway = Gateway::start(&dir, control, node).await?;
-    let (url, folder) = (gateway.url(), dir.path().display());
+    let (address, folder) = (gateway.address(), dir.path().display());
+    // As it is bound: an address that stands for all of them must not look like loopback.
+    let url = format!("http://{address}/mcp");
     tracing::info!(%url, data_dir = %folder, "serving MCP at {url}, data in {folder}");
+    if !address.ip().is_loopback() {
+        tracing::info!(
+            "whoever reaches {address} can call tools, without authentication; set GATEWAY_HOST=127.0.0.1 to \
+             serve this machine alone, or authenticate in a proxy in front"
+        );
+    }
     let shutdown = CancellationToken::new();
     shutdown::supervise(gateway.run(shutdown.clone()), &shutdown, drain, signals).await
 }

@@ -18,6 +18,7 @@ struct Token {
     id: String,
     description: String,
     role: &'static str,
+    allow_registration: bool,
     create_time: Option<String>,
     expire_time: Option<String>,
     revoke_time: Option<String>,
@@ -33,11 +34,15 @@ struct Created {
 
 pub(crate) async fn run(command: TokenCommand, variables: &Variables) -> Result<(), Failure> {
     match command {
-        TokenCommand::Create { role, description, expires_in, read } => {
+        TokenCommand::Create { role, description, expires_in, allow_registration, read } => {
+            if allow_registration && role != Role::Node {
+                return Err(Failure::usage("`--allow-registration` goes with `--role node` alone"));
+            }
             let request = wire::CreateTokenRequest {
                 description,
                 role: to_wire(role).into(),
                 expire_time: expires_in.as_deref().map(expiry).transpose()?,
+                allow_registration,
             };
             create(request, &read, variables).await
         }
@@ -99,12 +104,21 @@ impl From<wire::Token> for Token {
             wire::Role::Node => "node",
             wire::Role::Unspecified => "unknown",
         };
-        let wire::Token { token_id, description, role: _, create_time, expire_time, revoke_time } = token;
+        let wire::Token {
+            token_id,
+            description,
+            role: _,
+            create_time,
+            expire_time,
+            revoke_time,
+            allow_registration,
+        } = token;
         let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
         Self {
             id: token_id,
             description,
             role,
+            allow_registration,
             create_time: text(create_time),
             expire_time: text(expire_time),
             revoke_time: text(revoke_time),
@@ -121,7 +135,8 @@ fn table(tokens: &[Token]) -> String {
             (None, None) => "valid".to_owned(),
         };
         let created = token.create_time.clone().unwrap_or_default();
-        table.row([token.id.clone(), token.role.to_owned(), state, created, token.description.clone()]);
+        let role = if token.allow_registration { "node, registers" } else { token.role };
+        table.row([token.id.clone(), role.to_owned(), state, created, token.description.clone()]);
     }
     table.render("there are no tokens")
 }
@@ -172,7 +187,11 @@ mod tests {
         };
         let tokens = [
             wire::Token { description: "bootstrap".into(), ..token("a", wire::Role::Admin) },
-            wire::Token { expire_time: time(1_800_000_000), ..token("b", wire::Role::Node) },
+            wire::Token {
+                expire_time: time(1_800_000_000),
+                allow_registration: true,
+                ..token("b", wire::Role::Node)
+            },
             wire::Token { revoke_time: time(1_700_000_100), ..token("c", wire::Role::Viewer) },
         ];
         insta::assert_snapshot!(table(&tokens.map(Token::from)));

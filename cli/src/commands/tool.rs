@@ -5,8 +5,9 @@
 mod call;
 
 use serde::Serialize;
-use toolplane_proto::admin as wire;
-use toolplane_registry::RawJson;
+use tonic::Code;
+use toolplane_proto::{admin as wire, sync};
+use toolplane_registry::{RawJson, suggest};
 
 use super::upstream::counted;
 use crate::args::{ListTools, ReadConnection, ToolCommand};
@@ -44,28 +45,54 @@ pub(crate) async fn run(command: ToolCommand, variables: &Variables) -> Result<(
 async fn list(args: ListTools, variables: &Variables) -> Result<(), Failure> {
     let ListTools { keywords, domain, refused, read } = args;
     let client = Client::connect(&read.connection, variables).await?;
-    let (mut tools, mut page_token) = (Vec::new(), String::new());
+    let request = wire::ListToolsRequest {
+        domain: domain.unwrap_or_default(),
+        query: keywords.join(" "),
+        show_refused: refused,
+        ..wire::ListToolsRequest::default()
+    };
+    let tools: Vec<Tool> = every_page(&client, request).await?.into_iter().map(Tool::from).collect();
+    output::data(read.output, &tools, |tools| table_of(tools))
+}
+
+async fn every_page(client: &Client, request: wire::ListToolsRequest) -> Result<Vec<wire::Tool>, Failure> {
+    let mut request = wire::ListToolsRequest { page_size: PAGE_SIZE, ..request };
+    let mut tools = Vec::new();
     loop {
-        let request = wire::ListToolsRequest {
-            domain: domain.clone().unwrap_or_default(),
-            query: keywords.join(" "),
-            show_refused: refused,
-            page_size: PAGE_SIZE,
-            page_token,
-        };
-        let page = client.tools().list_tools(request).await?.into_inner();
-        tools.extend(page.tools.into_iter().map(Tool::from));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return output::data(read.output, &tools, |tools| table_of(tools));
+        let page = client.tools().list_tools(request.clone()).await?.into_inner();
+        tools.extend(page.tools);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            return Ok(tools);
         }
     }
 }
 
 async fn schema(name: String, read: &ReadConnection, variables: &Variables) -> Result<(), Failure> {
     let client = Client::connect(&read.connection, variables).await?;
-    let tool = client.tools().get_tool(wire::GetToolRequest { name }).await?.into_inner();
-    output::data(read.output, &Tool::from(tool), Tool::details)
+    match client.tools().get_tool(wire::GetToolRequest { name: name.clone() }).await {
+        Ok(tool) => output::data(read.output, &Tool::from(tool.into_inner()), Tool::details),
+        Err(status) if status.code() == Code::NotFound => {
+            let tools = every_page(&client, wire::ListToolsRequest::default()).await?;
+            let similar = suggest::among(tools.iter().map(|tool| tool.name.as_str()), &name);
+            let failure = Failure::from(status);
+            Err(if similar.is_empty() { failure } else { failure.hint(did_you_mean(&similar)) })
+        }
+        Err(status) => Err(status.into()),
+    }
+}
+
+/// The hint for a name that leads nowhere.
+fn did_you_mean(similar: &[String]) -> String {
+    format!("did you mean {}?", similar.join(", "))
+}
+
+/// What was refused has no name of ours: the one it was listed under, out of the subject of its rejection.
+fn refused_name(rejection: &sync::Rejection, domain: &str) -> String {
+    let subject = &rejection.subject;
+    let of_domain = format!(" of `{domain}`");
+    let name = subject.strip_prefix("tool ").and_then(|rest| rest.strip_suffix(&of_domain));
+    name.map_or(subject.as_str(), |name| name.trim_matches('`')).to_owned()
 }
 
 impl From<wire::Tool> for Tool {
@@ -83,10 +110,11 @@ impl From<wire::Tool> for Tool {
             rejection,
         } = tool;
         let json = |text: String| RawJson::parse(&text).ok();
+        let listed_as = rejection.as_ref().map(|rejection| refused_name(rejection, &domain));
         Self {
             name,
             domain,
-            original_name,
+            original_name: listed_as.filter(|_| original_name.is_empty()).unwrap_or(original_name),
             group,
             description,
             signature,
@@ -135,15 +163,15 @@ fn table_of(tools: &[Tool]) -> String {
     }
     let mut text = table.render("no tools");
     if !tools.is_empty() {
-        text.extend(["\n", &counted(tools.len(), "tool"), "\n"]);
+        let refused = tools.iter().filter(|tool| tool.refused.is_some()).count();
+        let also = if refused == 0 { String::new() } else { format!(", {refused} refused") };
+        text.extend(["\n", &counted(tools.len() - refused, "tool"), &also, "\n"]);
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
-    use toolplane_proto::sync;
-
     use super::*;
 
     fn tool() -> wire::Tool {
@@ -160,10 +188,24 @@ mod tests {
     }
 
     #[test]
+    fn refused_tools_go_by_what_their_rejection_is_about() {
+        let name = |subject: &str| {
+            refused_name(&sync::Rejection { subject: subject.into(), ..Default::default() }, "crm")
+        };
+        assert_eq!(name("tool `a b` of `crm`"), "a b");
+        assert_eq!(name("tool number 3 of `crm`"), "number 3");
+        assert_eq!(name("the listing"), "the listing");
+    }
+
+    #[test]
     fn tools_are_shown_to_people() {
-        let rejection =
-            sync::Rejection { reason: "the schema is not a JSON object".into(), ..Default::default() };
-        let refused = wire::Tool { name: String::new(), rejection: Some(rejection), ..tool() };
+        let rejection = sync::Rejection {
+            subject: "tool `fetch` of `crm`".into(),
+            reason: "the schema is not a JSON object".into(),
+            ..Default::default()
+        };
+        let refused =
+            wire::Tool { domain: "crm".into(), rejection: Some(rejection), ..wire::Tool::default() };
         let tools = [tool(), refused].map(Tool::from);
         insta::assert_snapshot!("tool_table", table_of(&tools));
         insta::assert_snapshot!("tool_details", tools[0].details());

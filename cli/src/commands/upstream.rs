@@ -1,8 +1,9 @@
 //! `toolplane upstream`: what is registered.
 
-mod view;
+pub(super) mod view;
 
 use prost_types::FieldMask;
+use tonic::{Code, Status};
 use toolplane_proto::admin as wire;
 use toolplane_proto::sync;
 
@@ -46,6 +47,14 @@ pub(crate) async fn run(command: UpstreamCommand, variables: &Variables) -> Resu
             output::say(&format!("removed `{domain}` and {}", counted(removed.len(), "tool")));
             Ok(())
         }
+        UpstreamCommand::Accept { domain, digest, connection } => {
+            let client = Client::connect(&connection, variables).await?;
+            let request = wire::AcceptSchemaRequest { domain: domain.clone(), digest };
+            client.upstreams().accept_schema(request).await.map_err(not_accepted)?;
+            output::say(&format!("accepted what `{domain}` lists"));
+            Ok(())
+        }
+        UpstreamCommand::Resume { domain, read } => resume(domain, &read, variables).await,
         UpstreamCommand::Refresh { domains, read } => refresh(domains, &read, variables).await,
     }
 }
@@ -59,9 +68,12 @@ async fn add(
     let client = Client::connect(&read.connection, variables).await?;
     let answer = client.upstreams().create_upstream(request).await?.into_inner();
     let upstream = Upstream::from(answer.upstream.unwrap_or_default());
-    let found = counted(answer.tools_added.len(), "tool");
     let done = if dry_run { "would register" } else { "registered" };
-    output::say(&format!("{done} `{}` with {found}", upstream.domain));
+    let found = match upstream.why_unlisted().filter(|_| answer.tools_added.is_empty()) {
+        Some(reason) => format!(", not listed yet: {reason}"),
+        None => format!(" with {}", counted(answer.tools_added.len(), "tool")),
+    };
+    output::say(&format!("{done} `{}`{found}", upstream.domain));
     output::data(read.output, &upstream, Upstream::details)
 }
 
@@ -114,16 +126,48 @@ async fn update(
     output::data(read.output, &upstream, Upstream::details)
 }
 
+async fn resume(domain: String, read: &ReadConnection, variables: &Variables) -> Result<(), Failure> {
+    let client = Client::connect(&read.connection, variables).await?;
+    let request = wire::ResumeUpstreamRequest { domain };
+    let answer = client.upstreams().resume_upstream(request).await?.into_inner();
+    let upstream = Upstream::from(answer.upstream.unwrap_or_default());
+    output::say(&format!("`{}` is refreshed again", upstream.domain));
+    output::data(read.output, &upstream, Upstream::details)?;
+    match answer.refreshed.map(|refreshed| refreshed.error).filter(|error| !error.is_empty()) {
+        None => Ok(()),
+        Some(error) => Err(Failure::failed(format!("its tools could not be listed: {error}"))
+            .hint("they stay as they were until the next refresh")),
+    }
+}
+
 async fn refresh(domains: Vec<String>, read: &ReadConnection, variables: &Variables) -> Result<(), Failure> {
     let client = Client::connect(&read.connection, variables).await?;
     let request = wire::RefreshUpstreamsRequest { domains };
     let answer = client.upstreams().refresh_upstreams(request).await?.into_inner();
     let refreshed: Vec<Refreshed> = answer.refreshed.into_iter().map(Refreshed::from).collect();
     output::data(read.output, &refreshed, |refreshed| view::refreshed(refreshed))?;
-    match refreshed.iter().filter(|one| one.error.is_some()).count() {
-        0 => Ok(()),
-        failed => Err(Failure::failed(format!("{} could not be listed", counted(failed, "upstream")))
-            .hint("their tools stay as they were")),
+    not_listed(&refreshed).map_or(Ok(()), Err)
+}
+
+/// Says that some could not be listed, if any.
+fn not_listed(refreshed: &[Refreshed]) -> Option<Failure> {
+    let failed: Vec<&Refreshed> = refreshed.iter().filter(|one| one.error.is_some()).collect();
+    if failed.is_empty() {
+        return None;
+    }
+    let failure = Failure::failed(format!("{} could not be listed", counted(failed.len(), "upstream")));
+    let serves_on = failed.iter().any(|one| one.tool_count > 0);
+    Some(if serves_on { failure.hint("tools listed earlier stay as they were") } else { failure })
+}
+
+/// Where the listing is another one by now, it has to be looked at again.
+fn not_accepted(status: Status) -> Failure {
+    let is_another = status.code() == Code::Aborted;
+    let failure = Failure::from(status);
+    if is_another {
+        failure.hint("`toolplane upstream get` shows the digest of what is listed")
+    } else {
+        failure
     }
 }
 
@@ -252,6 +296,21 @@ mod tests {
         let described = UpstreamFields { description: Some("x".into()), ..none };
         let clear = [Clearable::Description];
         assert!(update_of("a".into(), None, &described, &clear, &Variables::default()).is_err());
+    }
+
+    #[test]
+    fn only_tools_that_there_were_stay_as_they_were() {
+        let one = |tool_count, error: &str| {
+            Refreshed::from(wire::RefreshedDomain {
+                tool_count,
+                error: error.into(),
+                ..wire::RefreshedDomain::default()
+            })
+        };
+        assert!(not_listed(&[one(0, ""), one(3, "")]).is_none());
+        let never_listed = not_listed(&[one(3, ""), one(0, "refused")]).unwrap();
+        assert_eq!((never_listed.messages.len(), never_listed.hints.len()), (1, 0));
+        assert_eq!(not_listed(&[one(3, "refused"), one(0, "refused")]).unwrap().hints.len(), 1);
     }
 
     #[test]

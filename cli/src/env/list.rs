@@ -47,7 +47,8 @@ variables! {
         "File with the key that seals secrets at rest: 64 hexadecimal digits. A control plane with Postgres needs it, the "
         "same one for all; otherwise one is created where this is unset."
     DRAIN_TIMEOUT = "TOOLPLANE_DRAIN_TIMEOUT", Planes, "`30`";
-        "Seconds that running requests get to finish after the first signal; a second signal ends the process at once."
+        "Seconds that running requests get to finish after the first signal, for a node once the grace is over; a second "
+        "signal ends the process at once."
 
     GATEWAY_UPSTREAMS = "GATEWAY_UPSTREAMS", ControlPlane, "";
         "JSON object of upstreams: `{\"domain\": \"url\"}` or `{\"domain\": {\"url\": …, \"allowed_tools\": […], "
@@ -86,11 +87,27 @@ variables! {
         "approved form until the change is accepted."
     CONTROL_PLANE_DATABASE_URL = "TOOLPLANE_CONTROL_PLANE_DATABASE_URL", ControlPlane, "SQLite in the data folder", secret;
         "`sqlite:PATH` or `postgres://…`; `--database-url` wins."
+    CONTROL_PLANE_HISTORY = "TOOLPLANE_CONTROL_PLANE_HISTORY", ControlPlane, "`100`";
+        "How many versions of the registry are kept, for `toolplane snapshot` to list, compare and go back to: 1 to "
+        "100000."
     CONTROL_PLANE_LISTEN = "TOOLPLANE_CONTROL_PLANE_LISTEN", ControlPlane, "`127.0.0.1:7400`, or the admin socket";
         "Address of the gRPC API: `HOST:PORT` or `unix:PATH`; `--listen` wins. `standalone` listens on a Unix socket in "
         "the data folder unless this is set."
+    CONTROL_PLANE_TLS_CERT_FILE = "TOOLPLANE_CONTROL_PLANE_TLS_CERT_FILE", ControlPlane, "no TLS";
+        "PEM file with the certificate that a TCP port presents, and those that lead to its authority; needs the key. "
+        "Changed files are taken up within seconds, without a restart; ones that do not hold are left alone, with a "
+        "warning. `--tls-cert-file` wins."
+    CONTROL_PLANE_TLS_KEY_FILE = "TOOLPLANE_CONTROL_PLANE_TLS_KEY_FILE", ControlPlane, "";
+        "PEM file with the private key of the certificate; `--tls-key-file` wins."
+    CONTROL_PLANE_TLS_CLIENT_CA_FILE = "TOOLPLANE_CONTROL_PLANE_TLS_CLIENT_CA_FILE", ControlPlane, "none are asked for";
+        "PEM file with the authorities of client certificates; where it is set, every client of the TCP port needs a "
+        "certificate, beside its token. `--tls-client-ca-file` wins."
     CONTROL_PLANE_ADMIN_TOKEN_FILE = "TOOLPLANE_CONTROL_PLANE_ADMIN_TOKEN_FILE", ControlPlane, "in the data folder";
         "Where the first admin token is written, readable by the owner alone."
+    CONTROL_PLANE_REFRESH_TIMEOUT = "TOOLPLANE_CONTROL_PLANE_REFRESH_TIMEOUT", ControlPlane, "`10`";
+        "Seconds that one upstream may take to list its tools, at registration and at every refresh; 300 at most."
+    CONTROL_PLANE_REFRESH_CONCURRENCY = "TOOLPLANE_CONTROL_PLANE_REFRESH_CONCURRENCY", ControlPlane, "`16`";
+        "How many upstreams a refresh lists at once."
 
     GATEWAY_NAME = "GATEWAY_NAME", Node, "`toolplane`";
         "Name of the server in the MCP handshake."
@@ -109,21 +126,37 @@ variables! {
     GATEWAY_TRUSTED_OUTPUT_TOOLS = "GATEWAY_TRUSTED_OUTPUT_TOOLS", Node, "`[]`";
         "JSON list of globs: tools whose results the output guard leaves alone."
     GATEWAY_TRACE_HEALTH_ROUTES = "GATEWAY_TRACE_HEALTH_ROUTES", Node, "`true`";
-        "Whether requests to `/healthz` and `/readyz` are traced."
+        "Has no effect in this release, which traces no requests; the value has to be `true` or `false`."
     CONTROL_PLANE_ADDRESS = "TOOLPLANE_CONTROL_PLANE_ADDRESS", Node, "";
         "Comma-separated addresses of control planes, for nodes and for the operator's commands: `HOST:PORT`, "
         "`http://…`, `https://…` or `unix:PATH`; `--control-plane` wins."
     CONTROL_PLANE_CA_FILE = "TOOLPLANE_CONTROL_PLANE_CA_FILE", Node, "the system's authorities";
-        "PEM file with the certificate authority of `https://` control planes, for nodes and commands."
+        "PEM file with the certificate authority of `https://` control planes, for nodes and commands. This file and the "
+        "next two are read for each connection. For nodes `--ca-file` wins."
+    CONTROL_PLANE_CLIENT_CERT_FILE = "TOOLPLANE_CONTROL_PLANE_CLIENT_CERT_FILE", Node, "none is shown";
+        "PEM file with the certificate that nodes and commands show to `https://` control planes; needs the key. For nodes "
+        "`--client-cert-file` wins."
+    CONTROL_PLANE_CLIENT_KEY_FILE = "TOOLPLANE_CONTROL_PLANE_CLIENT_KEY_FILE", Node, "";
+        "PEM file with the private key of that certificate; for nodes `--client-key-file` wins."
     CONTROL_PLANE_ALLOW_PLAIN = "TOOLPLANE_CONTROL_PLANE_ALLOW_PLAIN", Node, "`false`";
-        "Whether nodes and commands may reach a control plane on another machine over plain HTTP, where tokens and the "
-        "credentials of upstreams can be read on the way."
+        "Whether nodes and commands may reach a control plane on another machine over plain HTTP, and a control plane may "
+        "serve other machines so. Tokens and the credentials of upstreams can be read on the way."
     DATA_PLANE_NODE_ID = "TOOLPLANE_DATA_PLANE_NODE_ID", Node, "made once, kept in the data folder";
         "Identifies the node to the control plane."
     DATA_PLANE_LABELS = "TOOLPLANE_DATA_PLANE_LABELS", Node, "";
         "Comma-separated labels of the node, for instance `zone=a,rack=7`."
     DATA_PLANE_TOKEN_FILE = "TOOLPLANE_DATA_PLANE_TOKEN_FILE", Node, "";
         "File with the node token; `--token-file` wins. `standalone` arranges its own."
+    DATA_PLANE_CALL_TIMEOUT = "TOOLPLANE_DATA_PLANE_CALL_TIMEOUT", Node, "`60`";
+        "Seconds that one tool call may take, with everything that goes with it."
+    DATA_PLANE_MAX_BODY_BYTES = "TOOLPLANE_DATA_PLANE_MAX_BODY_BYTES", Node, "`4194304`";
+        "Largest body of a request to the MCP endpoint; a larger one is answered with 413."
+    DRAIN_GRACE = "TOOLPLANE_DRAIN_GRACE", Node, "`5`; `0` in `standalone`";
+        "Seconds between the first signal and the drain: `/readyz` says `draining` at once, and everything is served until "
+        "load balancers have had time to notice."
+    MAX_CONNECTION_AGE = "TOOLPLANE_MAX_CONNECTION_AGE", Node, "`300`";
+        "Seconds after which a client's connection ends with its next answer, spread by a tenth, so that load balancers "
+        "spread connections anew and new nodes get load; `0` lets connections be."
     READY_WITHOUT_TOOLS = "TOOLPLANE_READY_WITHOUT_TOOLS", Node, "`false`";
         "Whether a node is ready while upstreams are configured and none of their tools is served."
 

@@ -2,17 +2,21 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toolplane_control_plane::options::{Ingest, Options, Refresh};
 use toolplane_registry::{Secret, schema};
-use toolplane_upstream::guard;
+use toolplane_upstream::{connector, guard};
 
 use super::upstreams::SCHEMA_POLICIES;
-use super::{DataDir, Reader, registration, upstreams};
+use super::{DataDir, Reader, registration, tls, upstreams};
 use crate::env;
 
 /// Where the gRPC API listens when nothing else is said.
 const DEFAULT_LISTEN: &str = "127.0.0.1:7400";
+
+/// How many versions are kept when nothing else is said.
+const DEFAULT_HISTORY: u32 = 100;
 
 /// Which database the registry is kept in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub(crate) struct Flags<'a> {
     pub(crate) database_url: Option<&'a str>,
     /// `--listen`.
     pub(crate) listen: Option<&'a str>,
+    /// Certificate files.
+    pub(crate) tls: tls::ServerFlags<'a>,
 }
 
 /// A control plane's settings.
@@ -58,20 +64,27 @@ impl ControlPlane {
         let guard = guard_policy(reader);
         let policy = reader.word(&env::GATEWAY_SCHEMA_POLICY, &SCHEMA_POLICIES, SCHEMA_POLICIES[0].1);
         let max_depth = reader.integer(&env::GATEWAY_MAX_SCHEMA_DEPTH, (1, 50));
-        let limits = schema::Limits::default();
+        let (limits, refresh) = (schema::Limits::default(), Refresh::default());
         let options = Options {
             create_secret_key: secret_key_file.is_none(),
             secret_key_file: secret_key_file.unwrap_or_else(|| dir.secret_key()),
             admin_token_file: reader
                 .text(&env::CONTROL_PLANE_ADMIN_TOKEN_FILE)
                 .map_or_else(|| dir.admin_token(), PathBuf::from),
+            tls: tls::server(reader, flags.tls),
             environment: upstreams::read(reader, policy, &guard),
             refresh: Refresh {
                 interval: reader.seconds(&env::GATEWAY_REFRESH_INTERVAL),
+                deadline: refresh_timeout(reader).unwrap_or(refresh.deadline),
+                concurrency: reader
+                    .integer(&env::CONTROL_PLANE_REFRESH_CONCURRENCY, (1, 1024))
+                    .unwrap_or(refresh.concurrency),
                 auth_token: bearer_token(reader),
-                ..Refresh::default()
             },
             registration: registration::read(reader),
+            history_keep: reader
+                .integer(&env::CONTROL_PLANE_HISTORY, (1, 100_000))
+                .unwrap_or(DEFAULT_HISTORY),
             guard,
             ingest: Ingest {
                 schema: schema::Limits { max_depth: max_depth.unwrap_or(limits.max_depth), ..limits },
@@ -88,6 +101,8 @@ impl ControlPlane {
                 None
             }
         });
+        let names_tls = options.tls.is_some() || reader.text(&env::CONTROL_PLANE_TLS_CERT_FILE).is_some();
+        tls::refuse_plain(reader, listen.as_ref(), names_tls);
         Self { options, listen }
     }
 }
@@ -158,6 +173,17 @@ fn secret_key_file(reader: &mut Reader<'_>, database: &Database) -> Option<PathB
         );
     }
     file
+}
+
+/// No exchange with an upstream takes longer than its connector allows.
+fn refresh_timeout(reader: &mut Reader<'_>) -> Option<Duration> {
+    let (variable, longest) =
+        (&env::CONTROL_PLANE_REFRESH_TIMEOUT, connector::Options::default().total_timeout);
+    let timeout = reader.seconds(variable)?;
+    if timeout > longest {
+        reader.mistake(variable, format!("is longer than {} seconds", longest.as_secs()));
+    }
+    Some(timeout)
 }
 
 fn bearer_token(reader: &mut Reader<'_>) -> Option<Secret> {

@@ -8,7 +8,7 @@ use toolplane_data_plane::options::{ErrorResults, GuardMode, Options, OutputGuar
 use toolplane_upstream::connector;
 
 use super::reader::quoted;
-use super::{DataDir, Reader, control_plane};
+use super::{DataDir, Reader, control_plane, tls};
 use crate::env;
 
 const DEFAULT_HOST: &str = "0.0.0.0";
@@ -21,6 +21,8 @@ pub(crate) struct Flags<'a> {
     pub(crate) listen: Option<&'a str>,
     /// `--control-plane`, repeated.
     pub(crate) control_planes: &'a [String],
+    /// Certificate files.
+    pub(crate) tls: tls::ClientFlags<'a>,
 }
 
 /// A node's settings.
@@ -42,23 +44,33 @@ impl Node {
     /// Reads the settings.
     pub(crate) fn read(reader: &mut Reader<'_>, dir: &DataDir, flags: &Flags<'_>) -> Self {
         let (host, port) = listen(reader, flags.listen);
-        let defaults = Options::default();
+        let (defaults, exchange) = (Options::default(), connector::Options::default());
+        let call_deadline = reader.seconds(&env::DATA_PLANE_CALL_TIMEOUT).unwrap_or(defaults.call_deadline);
         let options = Options {
             node_id: reader.text(&env::DATA_PLANE_NODE_ID).unwrap_or(&defaults.node_id).trim().to_owned(),
             labels: labels(reader),
             name: reader.text(&env::GATEWAY_NAME).unwrap_or(&defaults.name).to_owned(),
             instructions: reader.text(&env::GATEWAY_INSTRUCTIONS).map(str::to_owned),
             control_planes: addresses(reader, flags.control_planes),
-            control_plane_ca: reader.text(&env::CONTROL_PLANE_CA_FILE).map(PathBuf::from),
+            control_plane_tls: tls::client(reader, flags.tls),
             allow_plain_control_plane: reader.flag(&env::CONTROL_PLANE_ALLOW_PLAIN, false),
             data_dir: Some(dir.node()),
             error_results: error_results(reader),
             output_guard: output_guard(reader),
+            call_deadline,
+            max_body_bytes: reader
+                .integer(&env::DATA_PLANE_MAX_BODY_BYTES, (1, 1 << 30))
+                .unwrap_or(defaults.max_body_bytes),
+            drain_grace: reader.seconds_or_zero(&env::DRAIN_GRACE).unwrap_or(defaults.drain_grace),
+            max_connection_age: reader
+                .seconds_or_zero(&env::MAX_CONNECTION_AGE)
+                .unwrap_or(defaults.max_connection_age),
             drain_timeout: reader.seconds(&env::DRAIN_TIMEOUT).unwrap_or(defaults.drain_timeout),
             ready_without_tools: reader.flag(&env::READY_WITHOUT_TOOLS, false),
             connector: connector::Options {
                 guard: control_plane::guard_policy(reader),
-                ..connector::Options::default()
+                total_timeout: exchange.total_timeout.max(call_deadline),
+                ..exchange
             },
             ..defaults
         };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toolplane_data_plane::Address;
 use toolplane_registry::Secret;
 
-use super::{DataDir, Reader, node};
+use super::{DataDir, Reader, node, tls};
 use crate::env;
 
 /// Where the token comes from.
@@ -28,8 +28,8 @@ pub(crate) struct Operator {
     pub(crate) addresses: Vec<Address>,
     /// The token.
     pub(crate) credential: Credential,
-    /// Authority of `https` control planes.
-    pub(crate) ca_file: Option<PathBuf>,
+    /// What `https` control planes are trusted by and shown.
+    pub(crate) tls: toolplane_tls::client::Files,
     /// Whether plain HTTP may leave this machine.
     pub(crate) allow_plain: bool,
 }
@@ -52,7 +52,7 @@ impl Operator {
             dir: DataDir::read(reader, data_dir),
             addresses: node::addresses(reader, control_planes),
             credential,
-            ca_file: reader.text(&env::CONTROL_PLANE_CA_FILE).map(PathBuf::from),
+            tls: tls::client(reader, tls::ClientFlags::default()),
             allow_plain: reader.flag(&env::CONTROL_PLANE_ALLOW_PLAIN, false),
         }
     }

@@ -79,6 +79,12 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A number of seconds, which may be zero.
+    pub(crate) fn seconds_or_zero(&mut self, variable: &Variable) -> Option<Duration> {
+        let zero = self.text(variable).is_some_and(|text| text.trim().parse() == Ok(0.0_f64));
+        if zero { Some(Duration::ZERO) } else { self.seconds(variable) }
+    }
+
     /// A positive number of seconds.
     pub(crate) fn seconds(&mut self, variable: &Variable) -> Option<Duration> {
         self.parsed(variable, |text| {

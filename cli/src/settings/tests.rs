@@ -27,6 +27,8 @@ const WRONG: &[(&str, &str)] = &[
     ("GATEWAY_REFRESH_INTERVAL", "inf"),
     ("GATEWAY_REFRESH_INTERVAL", "nan"),
     ("GATEWAY_REFRESH_INTERVAL", "1e-30"),
+    ("TOOLPLANE_CONTROL_PLANE_HISTORY", "0"),
+    ("TOOLPLANE_CONTROL_PLANE_HISTORY", "all"),
     ("GATEWAY_UPSTREAMS", "{"),
     ("GATEWAY_UPSTREAMS", "[]"),
     ("GATEWAY_UPSTREAMS", r#"{"a": null}"#),
@@ -67,7 +69,15 @@ const WRONG: &[(&str, &str)] = &[
     ("TOOLPLANE_CONTROL_PLANE_ADDRESS", "ftp://x"),
     ("TOOLPLANE_DATA_PLANE_LABELS", "zone"),
     ("TOOLPLANE_DRAIN_TIMEOUT", "long"),
+    ("TOOLPLANE_DRAIN_GRACE", "-1"),
+    ("TOOLPLANE_MAX_CONNECTION_AGE", "old"),
     ("TOOLPLANE_READY_WITHOUT_TOOLS", "2"),
+    ("TOOLPLANE_DATA_PLANE_MAX_BODY_BYTES", "0"),
+    ("TOOLPLANE_DATA_PLANE_MAX_BODY_BYTES", "4MiB"),
+    ("TOOLPLANE_DATA_PLANE_CALL_TIMEOUT", "0"),
+    ("TOOLPLANE_CONTROL_PLANE_REFRESH_TIMEOUT", "a while"),
+    ("TOOLPLANE_CONTROL_PLANE_REFRESH_TIMEOUT", "3600"),
+    ("TOOLPLANE_CONTROL_PLANE_REFRESH_CONCURRENCY", "0"),
 ];
 
 /// Reads everything that `standalone` reads.
@@ -126,6 +136,44 @@ fn secrets_never_show_in_a_message() {
         let messages = mistakes(variables);
         assert!(!messages.concat().contains("s3cr3t"), "{messages:?}");
     }
+}
+
+#[test]
+fn limits_can_be_set() {
+    let (_, control, node) = accepted([
+        ("TOOLPLANE_DATA_PLANE_MAX_BODY_BYTES", "1000"),
+        ("TOOLPLANE_DATA_PLANE_CALL_TIMEOUT", "600"),
+        ("TOOLPLANE_CONTROL_PLANE_REFRESH_TIMEOUT", "2.5"),
+        ("TOOLPLANE_CONTROL_PLANE_REFRESH_CONCURRENCY", "3"),
+    ]);
+    assert_eq!((node.options.max_body_bytes, node.options.call_deadline), (1000, Duration::from_mins(10)));
+    assert!(
+        node.options.connector.total_timeout >= node.options.call_deadline,
+        "nothing below cuts it short"
+    );
+    let refresh = control.options.refresh;
+    assert_eq!((refresh.deadline, refresh.concurrency), (Duration::from_millis(2500), 3));
+}
+
+#[test]
+fn variables_without_effect_are_named_and_others_are_not() {
+    let idle = without_effect(&Variables::from([
+        ("GATEWAY_TRACE_HEALTH_ROUTES", "false"),
+        ("GATEWAY_CODE_MODE", "false"),
+        ("GATEWAY_CODE_MODE_MAX_MEMORY", "1"),
+        ("GATEWAY_ALLOWED_HOOK_PREFIXES", "my."),
+        ("GATEWAY_ALLOWED_AUTH_PREFIXES", " "),
+        ("GATEWAY_PORT", "1"),
+    ]));
+    let names: Vec<_> = idle.iter().map(|variable| variable.name).collect();
+    assert_eq!(
+        names,
+        ["GATEWAY_TRACE_HEALTH_ROUTES", "GATEWAY_CODE_MODE_MAX_MEMORY", "GATEWAY_ALLOWED_HOOK_PREFIXES"]
+    );
+    assert!(
+        without_effect(&Variables::from([("GATEWAY_CODE_MODE", "off")])).is_empty(),
+        "that is what it is"
+    );
 }
 
 #[test]
@@ -197,6 +245,8 @@ fn the_other_settings_reach_the_planes() {
         ("GATEWAY_ALLOWED_HOOK_PREFIXES", "my"),
         ("TOOLPLANE_DATA_PLANE_LABELS", "zone=a, rack=7"),
         ("TOOLPLANE_CONTROL_PLANE_LISTEN", "unix:/run/admin.sock"),
+        ("TOOLPLANE_DRAIN_GRACE", "2.5"),
+        ("TOOLPLANE_MAX_CONNECTION_AGE", "0"),
     ]);
     let environment = &control.options.environment;
     assert_eq!(logging.level, "warn");
@@ -213,6 +263,8 @@ fn the_other_settings_reach_the_planes() {
     assert_eq!(node.options.error_results, ErrorResults::Plain);
     assert_eq!(node.options.output_guard.mode, GuardMode::Strip);
     assert_eq!(node.options.labels["rack"], "7");
+    assert_eq!(node.options.drain_grace, Duration::from_millis(2_500));
+    assert_eq!(node.options.max_connection_age, Duration::ZERO);
 }
 
 #[test]
@@ -255,7 +307,11 @@ fn postgres_needs_a_shared_key_and_flags_win() {
     let failure = read_with(&postgres, &ControlFlags::default()).unwrap_err();
     assert!(failure.messages[0].starts_with("TOOLPLANE_SECRET_KEY_FILE"), "{failure:?}");
 
-    let flags = ControlFlags { database_url: Some("sqlite:/elsewhere.db"), listen: Some("127.0.0.1:1") };
+    let flags = ControlFlags {
+        database_url: Some("sqlite:/elsewhere.db"),
+        listen: Some("127.0.0.1:1"),
+        ..ControlFlags::default()
+    };
     let control = read_with(&postgres, &flags).unwrap();
     assert_eq!(control.options.database_url.expose(), "sqlite:/elsewhere.db");
     assert_eq!(control.listen, Some(Listen::Tcp("127.0.0.1:1".parse().unwrap())));

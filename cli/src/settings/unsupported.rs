@@ -1,8 +1,9 @@
-//! Variables of features that this release does not have: setting one is an error, not silence.
+//! Variables of features that this release does not have. Setting one is never silence: asking for the feature is an
+//! error, and settings that only shape it are told about.
 
 use super::Reader;
 use super::reader::quoted;
-use crate::env::{self, Variable};
+use crate::env::{self, ReadBy, Variable, Variables};
 
 /// Notes every variable that asks for what is not there.
 pub(crate) fn refuse(reader: &mut Reader<'_>) {
@@ -31,6 +32,17 @@ pub(crate) fn refuse(reader: &mut Reader<'_>) {
         reader.mistake(&env::GATEWAY_CODE_MODE, "code mode is not supported by this release");
         refuse_limits(reader);
     }
+}
+
+/// What is set and changes nothing. Settings of a feature that is asked for are refused together with it.
+pub(crate) fn without_effect(variables: &Variables) -> Vec<&'static Variable> {
+    let idle = |variable: &&Variable| {
+        let is_switch = variable.name == env::GATEWAY_CODE_MODE.name;
+        let is_idle =
+            variable.name == env::GATEWAY_TRACE_HEALTH_ROUTES.name || variable.reader == ReadBy::Nobody;
+        is_idle && !is_switch && variables.get(variable).is_some()
+    };
+    env::ALL.iter().filter(idle).collect()
 }
 
 /// The limits are looked at only where code mode is on, as they always were.

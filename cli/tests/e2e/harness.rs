@@ -73,12 +73,17 @@ impl Setup {
 
     /// Starts it, expecting that it ends by itself: its exit code and what it said.
     pub(crate) async fn run(&self) -> (i32, String) {
+        let (code, _, said) = self.output().await;
+        (code, said)
+    }
+
+    /// The same, with what it printed: exit code, stdout, stderr.
+    pub(crate) async fn output(&self) -> (i32, String, String) {
         let output =
             tokio::time::timeout(PATIENCE, self.command().output()).await.expect("it ends").expect("it runs");
-        (
-            output.status.code().expect("no signal ended it"),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = output.status.code().expect("no signal ended it");
+        (code, text(&output.stdout), text(&output.stderr))
     }
 
     fn command(&self) -> Command {
@@ -183,7 +188,7 @@ impl Split {
     pub(crate) async fn control_plane(&self) -> Process {
         let (process, _) = self.setup.start("serving the admin API at").await;
         if !self.token.exists() {
-            let create = ["token", "create", "--role", "node"];
+            let create = ["token", "create", "--role", "node", "--allow-registration"];
             let (code, secret, said) = operator(&self.folder.path().join("control"), &create).await;
             assert_eq!(code, 0, "{said}");
             std::fs::write(&self.token, secret).expect("the token file");

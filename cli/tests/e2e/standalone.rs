@@ -58,6 +58,9 @@ async fn the_operator_needs_no_setting_on_the_same_machine() {
     let (code, _, said) = run(&["tool", "call", "serch"]).await;
     assert_eq!(code, 1);
     assert!(said.contains("hint: did you mean search?"), "{said}");
+    assert_eq!(said.to_lowercase().matches("did you mean").count(), 1, "{said}");
+    let (code, _, said) = run(&["tool", "schema", "serch"]).await;
+    assert_eq!((code, said.matches("hint: did you mean search?").count()), (1, 1), "{said}");
 
     let (_, table, _) = run(&["tool", "list"]).await;
     assert!(table.contains("search"), "{table}");
@@ -69,6 +72,57 @@ async fn the_operator_needs_no_setting_on_the_same_machine() {
     assert_eq!(run(&["upstream", "refresh"]).await.0, 0);
     assert_eq!(run(&["upstream", "remove", "docs", "--yes"]).await.0, 0);
     assert_eq!(run(&["upstream", "get", "docs"]).await.0, 1);
+}
+
+#[tokio::test]
+async fn what_a_pinned_upstream_lists_waits_until_its_digest_is_accepted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let (_process, url) = standalone(&Setup::new("standalone", folder.path())).await;
+    ready(&url).await;
+    let run = async |arguments: &[&str]| operator(folder.path(), arguments).await;
+    let add = ["upstream", "add", "docs", &upstream.url(), "--schema-policy", "pin"];
+    assert_eq!(run(&add).await.0, 0);
+
+    upstream.rename_tools(&["search", "fetch"]);
+    assert_eq!(run(&["upstream", "refresh", "docs"]).await.0, 0);
+    let (_, table, _) = run(&["tool", "list", "--refused"]).await;
+    assert!(table.contains("1 tool, 1 refused") && table.contains("fetch"), "{table}");
+    let (code, _, said) = run(&["upstream", "accept", "docs", "--digest", &"0".repeat(64)]).await;
+    assert!(code == 1 && said.contains("hint: `toolplane upstream get`"), "{said}");
+
+    let (_, shown, _) = run(&["upstream", "get", "docs"]).await;
+    let accept = shown.lines().find_map(|line| line.strip_prefix("accept with")).expect("how to accept it");
+    let accept: Vec<&str> = accept.split_whitespace().skip(1).collect();
+    let (code, _, said) = run(&accept).await;
+    assert_eq!(code, 0, "{said}");
+    let (_, table, _) = run(&["tool", "list", "--refused"]).await;
+    assert!(table.contains("2 tools\n"), "{table}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_answer_is_said_to_be_unlisted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_process, url) = standalone(&Setup::new("standalone", folder.path())).await;
+    ready(&url).await;
+    let add = ["upstream", "add", "docs", "http://127.0.0.1:1/mcp", "--allow-unreachable"];
+    let (code, _, said) = operator(folder.path(), &add).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("registered `docs`, not listed yet: "), "{said}");
+    let (code, _, said) = operator(folder.path(), &["upstream", "refresh"]).await;
+    assert!(code == 1 && !said.contains("stay as they were"), "{said}");
+}
+
+#[tokio::test]
+async fn a_gateway_may_be_asked_while_it_starts_and_a_missing_token_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let setup = Setup::new("standalone", folder.path());
+    let (started, asked) = tokio::join!(standalone(&setup), operator(folder.path(), &["upstream", "list"]));
+    assert_eq!(asked.0, 0, "{}", asked.2);
+    std::fs::remove_file(folder.path().join("admin.token")).expect("it was written");
+    let (code, _, said) = operator(folder.path(), &["upstream", "list"]).await;
+    assert!(code == 1 && said.contains("admin.token` does not exist"), "{said}");
+    assert!(started.0.terminate().await.success());
 }
 
 #[tokio::test]
@@ -105,7 +159,9 @@ async fn what_was_registered_survives_a_crash() {
     let (_process, url) = standalone(&setup).await;
     ready(&url).await;
     assert_eq!(registered(&url).await, ["docs"]);
-    assert_eq!(Session::open(&url).await.domains().await, ["docs"]);
+    // The crash may have come before the node's own copy was written; it is ready with an older one then.
+    let session = Session::open(&url).await;
+    crate::harness::until("the node serves it", async || session.domains().await == ["docs"]).await;
 }
 
 #[tokio::test]

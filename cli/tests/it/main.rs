@@ -54,8 +54,13 @@ fn wrong_usage_ends_with_2() {
         &["upstream", "add", "crm", "http://h/mcp", "--header-env", "oops"],
         &["upstream", "update", "crm"],
         &["tool", "call", "a", "[1]"],
+        &["upstream", "accept", "crm"],
         &["token", "create", "--role", "king"],
         &["token", "create", "--role", "node", "--expires-in", "soon"],
+        &["token", "create", "--role", "viewer", "--allow-registration"],
+        &["apply"],
+        &["apply", "-f", "/does/not/exist", "--yes"],
+        &["apply", "-f", "-", "--prune"],
         &["policy", "set"],
         &["policy", "set", "/does/not/exist", "--yes"],
         &["migrate", "--database-url", "mysql://h/db"],
@@ -94,8 +99,10 @@ fn no_control_plane_ends_with_3() {
 fn calling_without_a_node_says_what_to_do() {
     let folder = folder();
     let output = toolplane(&folder, &[], &["tool", "call", "a"]);
-    assert_eq!(code(&output), 1);
+    assert_eq!(code(&output), 3);
     assert!(stderr(&output).contains("hint: start one with `toolplane standalone`"), "{}", stderr(&output));
+    let refused = toolplane(&folder, &[], &["tool", "call", "a", "--node", "http://127.0.0.1:1/mcp"]);
+    assert_eq!(code(&refused), 3, "{}", stderr(&refused));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
 use serde_json::Value;
 
+use super::did_you_mean;
 use crate::args::CallTool;
 use crate::commands::headers;
 use crate::env::{self, Variables};
@@ -36,10 +37,11 @@ pub(crate) async fn run(args: CallTool, variables: &Variables) -> Result<(), Fai
 fn local_node(dir: &DataDir) -> Result<String, Failure> {
     match std::fs::read_to_string(dir.node_url()) {
         Ok(text) => Ok(text.trim().to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Failure::failed(format!("no gateway runs in the data folder `{}`", dir.path().display()))
-                .hint("start one with `toolplane standalone`, or name a node with `--node URL`"))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::unreachable(format!(
+            "no gateway runs in the data folder `{}`",
+            dir.path().display()
+        ))
+        .hint("start one with `toolplane standalone`, or name a node with `--node URL`")),
         Err(error) => Err(Failure::failed(format!("`{}` cannot be read: {error}", dir.node_url().display()))),
     }
 }
@@ -78,15 +80,21 @@ fn failure(result: &CallToolResult) -> Option<Failure> {
     if coded.is_none() && result.is_error != Some(true) {
         return None;
     }
-    let mut failure = match coded {
-        Some((message, code)) => Failure::failed(format!("{message} ({code})")),
-        None => Failure::failed(format!("the tool reported an error: {}", text(result))),
-    };
     let details = document.as_ref().and_then(|document| document.get("details"));
     let suggestions = details.and_then(|details| details.get("suggestions")).and_then(Value::as_array);
-    let suggestions: Vec<&str> = suggestions.into_iter().flatten().filter_map(Value::as_str).collect();
+    let suggestions: Vec<String> =
+        suggestions.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let mut failure = match coded {
+        Some((message, code)) => {
+            // Said as a hint below.
+            let end = message.find(" Did you mean ").filter(|_| !suggestions.is_empty());
+            let message = end.and_then(|end| message.get(..end)).unwrap_or(message);
+            Failure::failed(format!("{message} ({code})"))
+        }
+        None => Failure::failed(format!("the tool reported an error: {}", text(result))),
+    };
     if !suggestions.is_empty() {
-        failure = failure.hint(format!("did you mean {}?", suggestions.join(", ")));
+        failure = failure.hint(did_you_mean(&suggestions));
     }
     if let Some(signature) = details.and_then(|details| details.get("signature")).and_then(Value::as_str) {
         failure = failure.hint(format!("it is called as {signature}"));
@@ -139,7 +147,7 @@ mod tests {
 
     #[test]
     fn coded_errors_fail_with_hints_even_where_they_are_not_flagged() {
-        let unknown = r#"{"error": "no tool `serch`", "code": "tool_not_found", "details": {"suggestions": ["search"]}}"#;
+        let unknown = r#"{"error": "no tool `serch` Did you mean 'search'?", "code": "tool_not_found", "details": {"suggestions": ["search"]}}"#;
         let failure = failure(&result(unknown)).unwrap();
         assert_eq!(failure.messages, ["no tool `serch` (tool_not_found)"]);
         assert_eq!(failure.hints, ["did you mean search?"]);

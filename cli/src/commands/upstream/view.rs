@@ -25,6 +25,8 @@ pub(crate) struct Upstream {
     etag: String,
     create_time: Option<String>,
     update_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frozen_at_version: Option<u64>,
     listing: Option<Listing>,
 }
 
@@ -45,7 +47,7 @@ pub(crate) struct Refreshed {
     domain: String,
     added: Vec<String>,
     removed: Vec<String>,
-    tool_count: u32,
+    pub(crate) tool_count: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
 }
@@ -81,6 +83,7 @@ impl From<wire::Upstream> for Upstream {
             etag: upstream.etag,
             create_time: upstream.create_time.map(|time| time.to_string()),
             update_time: upstream.update_time.map(|time| time.to_string()),
+            frozen_at_version: Some(upstream.frozen_at_version).filter(|version| *version > 0),
             listing: upstream.listing.map(Listing::from),
         }
     }
@@ -111,6 +114,15 @@ impl From<wire::RefreshedDomain> for Refreshed {
 // ---- for people ----
 
 impl Upstream {
+    /// Why its tools are not known; `None` where they are.
+    pub(crate) fn why_unlisted(&self) -> Option<&str> {
+        match &self.listing {
+            Some(Listing { success_time: Some(_), .. }) => None,
+            Some(Listing { error: Some(error), .. }) => Some(error),
+            _ => Some("it has not been asked"),
+        }
+    }
+
     /// Everything about one upstream.
     pub(crate) fn details(&self) -> String {
         let list = |items: &[String]| items.join(", ");
@@ -120,6 +132,12 @@ impl Upstream {
             digest.clone_from(&listing.digest);
             error = listing.error.clone().unwrap_or_default();
         }
+        let accept = match &self.listing {
+            Some(listing) if self.schema_policy == "pin" && listing.success_time.is_some() => {
+                format!("toolplane upstream accept {} --digest {}", self.domain, listing.digest)
+            }
+            _ => String::new(),
+        };
         table::details(&[
             ("domain", self.domain.clone()),
             ("url", self.url.clone()),
@@ -139,7 +157,9 @@ impl Upstream {
             ("session mode", self.session_mode.to_owned()),
             ("owner", self.owner.to_owned()),
             ("tools", tools),
+            ("frozen at", self.frozen_at_version.map(|version| format!("v{version}")).unwrap_or_default()),
             ("digest", digest),
+            ("accept with", accept),
             ("error", error),
         ])
     }
@@ -158,6 +178,7 @@ pub(crate) fn table(upstreams: &[Upstream]) -> String {
             }
             _ => ("–".to_owned(), "not listed yet".to_owned()),
         };
+        let state = upstream.frozen_at_version.map_or(state, |version| format!("frozen at v{version}"));
         table.row([upstream.domain.clone(), tools, state, upstream.owner.to_owned(), upstream.url.clone()]);
     }
     table.render("no upstreams are registered")
@@ -210,14 +231,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_never_listed_has_a_reason() {
+        let failed = wire::Listing { success_time: None, ..listing("connection refused") };
+        assert_eq!(upstream("a", Some(failed)).why_unlisted(), Some("connection refused"));
+        assert!(upstream("a", None).why_unlisted().is_some());
+        assert_eq!(upstream("a", Some(listing("connection refused"))).why_unlisted(), None, "it was, once");
+    }
+
+    #[test]
     fn upstreams_are_shown_to_people_and_programs() {
         let upstreams = [
             upstream("crm", Some(listing(""))),
             upstream("files", Some(listing("connection refused"))),
             upstream("new", None),
+            Upstream { frozen_at_version: Some(7), ..upstream("held", Some(listing(""))) },
         ];
         insta::assert_snapshot!("upstream_table", table(&upstreams));
         insta::assert_snapshot!("upstream_details", upstreams[0].details());
+        let pinned = Upstream { schema_policy: "pin", ..upstream("crm", Some(listing(""))) };
+        insta::assert_snapshot!("upstream_pinned", pinned.details());
         insta::assert_snapshot!("upstream_json", serde_json::to_string_pretty(&upstreams[0]).unwrap());
     }
 }

@@ -1,0 +1,115 @@
+//! A manifest made of what a control plane holds. Reading it again gives the same; secrets are references.
+
+use std::collections::BTreeMap;
+
+use toolplane_proto::{admin as wire, sync};
+
+use super::diff::Held;
+
+/// The text of a manifest. What the environment owns is named in comments: it would be applied twice otherwise.
+pub(crate) fn manifest(held: &Held) -> String {
+    let mut text = String::from("# Made by `toolplane export`, for `toolplane apply -f`.\n");
+    let of_environment = |one: &&wire::Upstream| one.owner() == wire::Owner::Environment;
+    for upstream in held.upstreams.iter().filter(of_environment) {
+        line(
+            &mut text,
+            &format!("# {} belongs to the environment and is left out.", quoted(&upstream.domain)),
+        );
+    }
+    let own: Vec<_> = held.upstreams.iter().filter(|one| !of_environment(one)).collect();
+    line(&mut text, if own.is_empty() { "upstreams: []" } else { "upstreams:" });
+    for upstream in own {
+        write_upstream(&mut text, upstream);
+    }
+    let wire::Policy { allow, deny, etag, explicit } = &held.policy;
+    if *explicit && etag.is_empty() {
+        line(&mut text, "# The access policy belongs to the environment and is left out.");
+    } else if *explicit {
+        line(&mut text, if allow.is_empty() && deny.is_empty() { "policy: {}" } else { "policy:" });
+        rules(&mut text, "allow", allow);
+        rules(&mut text, "deny", deny);
+    }
+    text
+}
+
+fn write_upstream(text: &mut String, upstream: &wire::Upstream) {
+    let filter = upstream.filter.clone().unwrap_or_default();
+    line(text, &format!("  - domain: {}", quoted(&upstream.domain)));
+    for (key, value) in [
+        ("url", &upstream.url),
+        ("discovery_url", &upstream.discovery_url),
+        ("description", &upstream.description),
+    ] {
+        if !value.is_empty() {
+            line(text, &format!("    {key}: {}", quoted(value)));
+        }
+    }
+    line(text, if upstream.header_names.is_empty() { "    headers: {}" } else { "    headers:" });
+    for name in &upstream.header_names {
+        line(text, &format!("      {}: {{unchanged: true}}", quoted(name)));
+    }
+    if let Some(globs) = &upstream.forward_headers {
+        line(text, &format!("    forward_headers: {}", list(&globs.globs)));
+    }
+    if let Some(globs) = &filter.allowed {
+        line(text, &format!("    allowed_tools: {}", list(&globs.globs)));
+    }
+    if !filter.denied.is_empty() {
+        line(text, &format!("    denied_tools: {}", list(&filter.denied)));
+    }
+    if upstream.schema_policy() == wire::SchemaPolicy::Pin {
+        line(text, "    schema_policy: pin");
+    }
+    if upstream.session_mode() == sync::SessionMode::Shared {
+        line(text, "    session_mode: shared");
+    }
+}
+
+fn rules(text: &mut String, rule: &str, rules: &BTreeMap<String, wire::GlobList>) {
+    if rules.is_empty() {
+        return;
+    }
+    line(text, &format!("  {rule}:"));
+    for (domain, globs) in rules {
+        line(text, &format!("    {}: {}", quoted(domain), list(&globs.globs)));
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+fn list(globs: &[String]) -> String {
+    let items: Vec<String> = globs.iter().map(|glob| quoted(glob)).collect();
+    format!("[{}]", items.join(", "))
+}
+
+/// As it is where nobody can mistake it for anything else, in double quotes elsewhere.
+fn quoted(text: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let reserved = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    if begins_well && text.chars().all(is_word) && !reserved.contains(&text.to_ascii_lowercase().as_str()) {
+        return text.to_owned();
+    }
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            // What YAML takes for a line break or may not hold as it is.
+            c if c.is_control() || "\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}".contains(c) => {
+                let escape = format!("\\U{:08x}", u32::from(c));
+                out.push_str(&escape);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests;
