@@ -9,6 +9,9 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# Servers are not on everybody's PATH.
+sbin() { PATH="$PATH:/usr/sbin" have "$1"; }
+
 # Where what is costly to make again is kept, outside any clone.
 cache_dir() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/toolplane"; }
 
