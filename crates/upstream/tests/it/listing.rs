@@ -67,6 +67,10 @@ async fn pages_tools_and_bytes_are_bounded() {
         let error = client_with(options).list_tools(&target(&upstream), AMPLE).await.unwrap_err();
         assert!(error.to_string().ends_with(expected), "{error}");
     }
+    let one_page = five_tools().start().await;
+    let few = client_with(Options { max_listing_tools: 3, ..Options::default() });
+    let error = few.list_tools(&target(&one_page), AMPLE).await.unwrap_err();
+    assert!(error.to_string().ends_with("3 tools"), "{error}");
     let exact = Options { max_listing_pages: 5, max_listing_tools: 5, ..Options::default() };
     assert_eq!(client_with(exact).list_tools(&target(&upstream), AMPLE).await.unwrap().tools.len(), 5);
 }
