@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use toolplane_registry::snapshot::{DomainSnapshot, Endpoint, Settings};
 use toolplane_registry::upstream::{Header, SessionMode};
-use toolplane_registry::{Digest, Domain, Group, RawJson, Rejection, Rule, Secret, Tool, ToolName, Version};
+use toolplane_registry::{
+    Digest, Domain, Group, RawJson, Rejection, RequestKey, Rule, Secret, Tool, ToolName, Version,
+};
 
 use crate::sync;
 
@@ -45,10 +47,17 @@ impl From<sync::Version> for Version {
     }
 }
 
+fn request_key(key: sync::RequestKey) -> Option<RequestKey> {
+    let sync::RequestKey { id, key, not_after } = key;
+    Some(RequestKey { id, key: Secret::new(key.try_into().ok()?), not_after })
+}
+
 impl From<sync::Settings> for Settings {
     fn from(settings: sync::Settings) -> Self {
-        let sync::Settings { registration_enabled } = settings;
-        Self { registration_enabled }
+        let sync::Settings { registration_enabled, request_keys } = settings;
+        // A key of a form that this build does not know is of no use to it, and no harm.
+        let request_keys = request_keys.into_iter().filter_map(request_key).collect();
+        Self { registration_enabled, request_keys }
     }
 }
 
@@ -85,7 +94,8 @@ impl TryFrom<sync::Endpoint> for Endpoint {
 
     fn try_from(endpoint: sync::Endpoint) -> Result<Self, Error> {
         let mode = endpoint.session_mode();
-        let sync::Endpoint { url, headers, forward_headers, session_mode, config_id } = endpoint;
+        let sync::Endpoint { url, headers, forward_headers, session_mode, config_id, limits, protocol } =
+            endpoint;
         let session_mode = match mode {
             sync::SessionMode::Isolated => SessionMode::Isolated,
             sync::SessionMode::Shared => SessionMode::Shared,
@@ -98,7 +108,9 @@ impl TryFrom<sync::Endpoint> for Endpoint {
             .map(|sync::Header { name, value }| Header { name, value: Secret::new(value) })
             .collect();
         let forward_headers = forward_headers.map(|sync::HeaderGlobs { globs }| globs);
-        Ok(Self { url, headers, forward_headers, session_mode, config_id })
+        let protocol = protocol.as_ref().map(crate::protocol::decode).unwrap_or_default();
+        let limits = limits.as_ref().map(TryInto::try_into).transpose()?.unwrap_or_default();
+        Ok(Self { url, headers, forward_headers, session_mode, limits, config_id, protocol })
     }
 }
 

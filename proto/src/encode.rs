@@ -1,10 +1,11 @@
 //! Model to wire. Cannot fail: whatever the model holds can be said.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use toolplane_registry::snapshot::{DomainSnapshot, Endpoint, Settings};
 use toolplane_registry::upstream::{Header, SessionMode};
-use toolplane_registry::{Digest, Domain, RawJson, Rejection, Snapshot, Tool, Version};
+use toolplane_registry::{Digest, Domain, RawJson, Rejection, RequestKey, Snapshot, Tool, Version};
 
 use crate::sync;
 
@@ -23,8 +24,16 @@ impl From<&Rejection> for sync::Rejection {
 
 impl From<&Settings> for sync::Settings {
     fn from(settings: &Settings) -> Self {
-        let Settings { registration_enabled } = settings;
-        Self { registration_enabled: *registration_enabled }
+        let Settings { registration_enabled, request_keys } = settings;
+        let request_keys = request_keys.iter().map(Into::into).collect();
+        Self { registration_enabled: *registration_enabled, request_keys }
+    }
+}
+
+impl From<&RequestKey> for sync::RequestKey {
+    fn from(key: &RequestKey) -> Self {
+        let RequestKey { id, key, not_after } = key;
+        Self { id: id.clone(), key: key.expose().to_vec(), not_after: *not_after }
     }
 }
 
@@ -46,13 +55,15 @@ impl From<&Header> for sync::Header {
 
 impl From<&Endpoint> for sync::Endpoint {
     fn from(endpoint: &Endpoint) -> Self {
-        let Endpoint { url, headers, forward_headers, session_mode, config_id } = endpoint;
+        let Endpoint { url, headers, forward_headers, session_mode, limits, config_id, protocol } = endpoint;
         Self {
             url: url.clone(),
             headers: headers.iter().map(Into::into).collect(),
             forward_headers: forward_headers.clone().map(|globs| sync::HeaderGlobs { globs }),
             session_mode: sync::SessionMode::from(*session_mode).into(),
+            limits: crate::limits::said(limits),
             config_id: config_id.clone(),
+            protocol: crate::protocol::encode(*protocol),
         }
     }
 }
@@ -93,16 +104,18 @@ pub fn full_update(snapshot: &Snapshot, nonce: String) -> sync::Update {
 
 /// The way from the domains held to the snapshot.
 pub fn delta_update(snapshot: &Snapshot, held: &BTreeMap<Domain, Digest>, nonce: String) -> sync::Update {
+    let changed = changed(snapshot, held).map(|entry| entry.as_ref().into()).collect();
+    sync::Update { changed, ..bare_update(snapshot, held, nonce) }
+}
+
+/// The same without the domains that changed, for whoever has them encoded already.
+pub fn bare_update(snapshot: &Snapshot, held: &BTreeMap<Domain, Digest>, nonce: String) -> sync::Update {
     let domains = snapshot.domains();
     sync::Update {
         nonce,
         version: Some(snapshot.version().into()),
         full: false,
-        changed: domains
-            .iter()
-            .filter(|(domain, entry)| held.get(*domain) != Some(&entry.digest()))
-            .map(|(_, entry)| entry.as_ref().into())
-            .collect(),
+        changed: Vec::new(),
         removed: held
             .keys()
             .filter(|domain| !domains.contains_key(*domain))
@@ -111,4 +124,13 @@ pub fn delta_update(snapshot: &Snapshot, held: &BTreeMap<Domain, Digest>, nonce:
         digest: snapshot.digest().as_bytes().to_vec(),
         settings: Some(snapshot.settings().into()),
     }
+}
+
+/// The domains of the snapshot that are not held as they are there.
+pub fn changed<'a>(
+    snapshot: &'a Snapshot,
+    held: &'a BTreeMap<Domain, Digest>,
+) -> impl Iterator<Item = &'a Arc<DomainSnapshot>> {
+    let entries = snapshot.domains().iter();
+    entries.filter(|(domain, entry)| held.get(*domain) != Some(&entry.digest())).map(|(_, entry)| entry)
 }

@@ -16,6 +16,8 @@
 
 pub mod decode;
 pub mod encode;
+pub mod limits;
+mod protocol;
 mod redacted;
 
 mod generated {
@@ -50,6 +52,13 @@ pub use generated::sync::v1 as sync;
 
 /// Every file compiled into this crate, encoded: what gRPC reflection serves.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/toolplane.bin"));
+
+/// The version of the sync protocol that this build speaks. It only changes where a peer that does not know of the
+/// change would do harm; what a peer may ignore is a new field.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The oldest version of the sync protocol that a control plane of this build still speaks.
+pub const MIN_PROTOCOL_VERSION: u32 = 1;
 
 #[cfg(test)]
 mod tests;

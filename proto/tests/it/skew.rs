@@ -25,7 +25,7 @@ fn a_node_reads_updates_with_fields_it_does_not_know() {
     let tool = from_newer_peer(&sync::Tool { original_name: "search".to_owned(), ..Default::default() });
     let endpoint = from_newer_peer(&sync::Endpoint { url: "http://a/mcp".to_owned(), ..Default::default() });
     let domain = sync::Domain { endpoint: Some(endpoint), tools: vec![tool], ..Default::default() };
-    let settings = from_newer_peer(&sync::Settings { registration_enabled: true });
+    let settings = from_newer_peer(&sync::Settings { registration_enabled: true, request_keys: Vec::new() });
     let update = sync::Update {
         nonce: "1".to_owned(),
         version: Some(version),
@@ -69,4 +69,14 @@ fn an_older_peer_leaves_out_what_it_does_not_know() {
     assert_eq!((update.nonce.as_str(), update.version, update.full), ("", None, false));
     let domain = sync::Domain::decode([].as_slice()).expect("everything is optional on the wire");
     assert!(!domain.pending && domain.endpoint.is_none());
+}
+
+#[test]
+fn a_node_that_names_no_protocol_version_says_what_it_always_said() {
+    let old = sync::Hello { node_id: "n".to_owned(), ..Default::default() };
+    let bytes = old.encode_to_vec();
+    assert_eq!(sync::Hello::decode(bytes.as_slice()).expect("a Hello").protocol_version, 0);
+    let new = sync::Hello { protocol_version: toolplane_proto::PROTOCOL_VERSION, ..old };
+    let added = new.encode_to_vec().len() - bytes.len();
+    assert_eq!(added, 2, "one field behind those that older control planes know");
 }

@@ -1,9 +1,14 @@
-//! The state tables of docs/PROTOCOL.md are those of the two state machines, row by row.
+//! The state tables of docs/PROTOCOL.md are those of the state machines, row by row.
 
 use std::path::Path;
 
 const PAGE: &str = "docs/PROTOCOL.md";
-const MACHINES: [&str; 2] = ["control-plane/src/stream/session.rs", "data-plane/src/sync/session.rs"];
+const MACHINES: [&str; 4] = [
+    "control-plane/src/rollout.rs",
+    "control-plane/src/stream/inbox.rs",
+    "control-plane/src/stream/session.rs",
+    "data-plane/src/sync/session.rs",
+];
 
 #[test]
 fn the_page_and_the_state_machines_have_the_same_tables() {
