@@ -1,0 +1,7 @@
+-- Keys with which nodes seal what a caller has to bring back to any other node.
+CREATE TABLE request_keys (
+    id         TEXT   PRIMARY KEY,
+    sealed     BLOB   NOT NULL,
+    created_at BIGINT NOT NULL,
+    not_after  BIGINT NOT NULL
+);
