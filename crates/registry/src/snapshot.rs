@@ -12,7 +12,7 @@ pub use builder::Builder;
 
 use crate::digest::{Digest, Hasher};
 use crate::upstream::{Header, SessionMode};
-use crate::{Domain, Tool, Version, View};
+use crate::{Domain, Limits, Protocol, Secret, Tool, Version, View};
 
 /// How a domain's tools are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +25,15 @@ pub struct Endpoint {
     pub forward_headers: Option<Vec<String>>,
     /// How sessions are used.
     pub session_mode: SessionMode,
+    /// How much of a node its upstream may take. Digests leave it out, so that a node of a release that does not
+    /// know these fields arrives at the same ones: a change of it changes `config_id`, and that brings it to nodes.
+    pub limits: Limits,
     /// Identifies this configuration. It stands for the header values in digests, so that no digest can be
     /// used to guess a credential; it changes whenever the upstream's configuration does.
     pub config_id: String,
+    /// What the control plane found the upstream to speak. Like the limits it is left out of digests, and a change
+    /// of it changes `config_id`.
+    pub protocol: Protocol,
 }
 
 /// One domain with its admitted tools.
@@ -46,6 +52,23 @@ pub struct DomainSnapshot {
 pub struct Settings {
     /// Whether nodes offer the REST registration endpoints.
     pub registration_enabled: bool,
+    /// What nodes seal request states with. Not part of any digest: nodes of releases that do not know them compute
+    /// the same one.
+    pub request_keys: Vec<RequestKey>,
+}
+
+/// A key with which nodes seal what a caller has to bring back to any other node.
+///
+/// Nodes seal with the key that is over first among those that outlive what is sealed, and open with all that are not
+/// over. The one that lasts longest is never over for a node, which may have lost its control plane long ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestKey {
+    /// Names it.
+    pub id: String,
+    /// The key itself.
+    pub key: Secret<[u8; 32]>,
+    /// When it is over, in milliseconds since the Unix epoch.
+    pub not_after: i64,
 }
 
 /// The registry at one version.
@@ -68,7 +91,9 @@ impl Endpoint {
             headers: Vec::new(),
             forward_headers: None,
             session_mode: SessionMode::default(),
+            limits: Limits::default(),
             config_id: String::new(),
+            protocol: Protocol::default(),
         }
     }
 }
@@ -88,9 +113,30 @@ impl DomainSnapshot {
     /// Marks a domain whose upstream has not been asked for its tools yet.
     #[must_use]
     pub fn with_pending(mut self, pending: bool) -> Self {
-        self.pending = pending;
-        self.digest = self.compute_digest();
+        if self.pending != pending {
+            self.pending = pending;
+            self.digest = self.compute_digest();
+        }
         self
+    }
+
+    /// Whether freezing these parts would only make the same again. Tools are compared by identity, in any order:
+    /// that is cheap, and equal ones of another origin are merely frozen once more.
+    pub fn is_made_of(
+        &self,
+        description: &str,
+        endpoint: &Endpoint,
+        tools: &[Arc<Tool>],
+        pending: bool,
+    ) -> bool {
+        let mut held: Vec<*const Tool> = self.tools.iter().map(Arc::as_ptr).collect();
+        let mut given: Vec<*const Tool> = tools.iter().map(Arc::as_ptr).collect();
+        held.sort_unstable();
+        given.sort_unstable();
+        held == given
+            && self.pending == pending
+            && self.description == description
+            && self.endpoint == *endpoint
     }
 
     /// The upstream's public key.
@@ -125,7 +171,8 @@ impl DomainSnapshot {
 
     fn compute_digest(&self) -> Digest {
         let Self { domain, description, endpoint, tools, pending, digest: _ } = self;
-        let Endpoint { url, headers, forward_headers, session_mode, config_id } = endpoint;
+        let Endpoint { url, headers, forward_headers, session_mode, limits: _, config_id, protocol: _ } =
+            endpoint;
         let mut hasher = Hasher::default()
             .text(domain.as_str())
             .text(description)
@@ -189,12 +236,15 @@ impl Snapshot {
     }
 }
 
-/// The digest of a whole snapshot from its parts, in domain order.
-fn whole_digest(settings: &Settings, domains: &BTreeMap<Domain, Arc<DomainSnapshot>>) -> Digest {
-    let Settings { registration_enabled } = settings;
+/// The digest of a whole snapshot from the digests of its domains, in domain order.
+pub fn whole_digest<'a>(
+    settings: &Settings,
+    domains: impl IntoIterator<Item = (&'a Domain, Digest)>,
+) -> Digest {
+    let Settings { registration_enabled, request_keys: _ } = settings;
     let mut hasher = Hasher::default().field(&[u8::from(*registration_enabled)]);
-    for (domain, entry) in domains {
-        hasher = hasher.text(domain.as_str()).field(entry.digest().as_bytes());
+    for (domain, digest) in domains {
+        hasher = hasher.text(domain.as_str()).field(digest.as_bytes());
     }
     hasher.finish()
 }

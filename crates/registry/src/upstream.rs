@@ -3,7 +3,7 @@
 //! Owns the plain data and its defaults. Never connects to anything, never checks an address (that is the url
 //! guard of `toolplane-upstream`), never stores.
 
-use crate::{Domain, Secret};
+use crate::{Domain, Limits, Secret};
 
 /// A configured header: the name in lower case, the value a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,8 @@ pub struct Upstream {
     pub schema_policy: SchemaPolicy,
     /// How its sessions are used.
     pub session_mode: SessionMode,
+    /// How much of a node it may take; what is absent follows the node.
+    pub limits: Limits,
     /// Who declared it.
     pub owner: Owner,
 }
@@ -91,6 +93,7 @@ impl Upstream {
             filter: ToolFilter::default(),
             schema_policy: SchemaPolicy::default(),
             session_mode: SessionMode::default(),
+            limits: Limits::default(),
             owner: Owner::default(),
         }
     }

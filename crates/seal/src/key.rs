@@ -46,6 +46,11 @@ impl Key {
         }
     }
 
+    /// A key whose bytes somebody else keeps.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self::new(bytes)
+    }
+
     #[expect(clippy::expect_used, reason = "the length is right by type")]
     fn new(bytes: &[u8; KEY_LEN]) -> Self {
         let unbound = UnboundKey::new(&CHACHA20_POLY1305, bytes).expect("a key of 32 bytes");

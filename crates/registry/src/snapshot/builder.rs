@@ -59,7 +59,8 @@ impl Builder {
         if self.domains.remove(domain).is_none() {
             self.rejections.push(Rejection::new(
                 format!("domain `{domain}`"),
-                Rule::Consistency,
+                // Whoever says so is wrong about what is held, as with a digest that does not match.
+                Rule::Digest,
                 "is to be removed but is not held",
             ));
         }
@@ -79,7 +80,7 @@ impl Builder {
         for entry in domains.values() {
             check_domain(entry, &mut rejections);
         }
-        let digest = whole_digest(&settings, &domains);
+        let digest = whole_digest(&settings, domains.iter().map(|(domain, entry)| (domain, entry.digest())));
         if expected.is_some_and(|expected| expected != digest) {
             rejections.push(Rejection::new(
                 format!("snapshot {version}"),
@@ -147,6 +148,6 @@ mod tests {
             .build()
             .unwrap_err();
         let rules: Vec<_> = rejections.iter().map(|r| r.rule).collect();
-        assert_eq!(rules, [Rule::Consistency, Rule::Duplicate, Rule::Digest]);
+        assert_eq!(rules, [Rule::Digest, Rule::Duplicate, Rule::Digest]);
     }
 }
