@@ -1,32 +1,43 @@
 //! The MCP client: lists and calls the tools of an upstream over streamable HTTP.
 //!
-//! Owns deadlines, pagination and the one case in which a request is repeated: the upstream turned it away
-//! because it no longer knows the session, before any method ran. Never repeats a call that may have run, never
-//! interprets a tool or a result beyond its outermost fields.
+//! Owns deadlines, pagination and the one case in which a request is repeated: the upstream turned it away before
+//! any method ran, because it no longer knows the session or speaks otherwise than was told. Never repeats a call
+//! that may have run, never interprets a tool or a result beyond its outermost fields.
 //!
 //! Calls are cancelled by dropping their future; an open session is told so and closed in the background.
 
+mod era;
+mod handshake;
+mod identity;
+mod listing;
 mod message;
+mod note;
+mod probe;
+mod result;
 mod session;
+mod spares;
 mod sse;
+mod stateless;
 mod transport;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use serde::Serialize;
+use tokio::sync::watch;
 use toolplane_registry::upstream::SessionMode;
-use toolplane_registry::{Domain, RawJson};
+use toolplane_registry::{Domain, Protocol, RawJson};
 use tracing::{Instrument as _, field};
 
-use self::message::{CallParams, ListParams};
-use self::session::{Lease, Sessions};
-use self::transport::Transport;
+use self::era::{Next, Step, Trail};
+use self::message::Ask;
+use self::session::Sessions;
+use self::transport::{Peer, Transport};
 use crate::{Connector, Error};
 
-pub use self::message::ToolResult;
+pub use self::listing::Listing;
+pub use self::note::{Listen, Note};
+pub use self::result::{Answer, InputRequired, ToolResult};
 
 /// An upstream as one request reaches it.
 #[derive(Debug, Clone)]
@@ -39,12 +50,14 @@ pub struct Target {
     pub session_mode: SessionMode,
     /// Identifies its configuration. What is remembered about an upstream is forgotten when this changes.
     pub config_id: String,
+    /// What it was found to speak when its tools were listed. Calls that find it otherwise go on as they can.
+    pub protocol: Protocol,
     /// Named in spans.
     pub domain: Option<Domain>,
 }
 
 /// A call of one tool.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ToolCall {
     /// The tool's original name.
     pub name: String,
@@ -52,15 +65,19 @@ pub struct ToolCall {
     pub arguments: Option<RawJson>,
     /// The caller's `_meta`; absent stays absent.
     pub meta: Option<RawJson>,
-}
-
-/// What an upstream listed.
-#[derive(Debug, Clone)]
-pub struct Listing {
-    /// The tools, as they were sent.
-    pub tools: Vec<RawJson>,
-    /// The name the server gives itself; hostile text until somebody has cleaned it.
-    pub server_name: Option<String>,
+    /// The tool's input schema: it may ask for arguments to be repeated in headers.
+    pub input_schema: Option<RawJson>,
+    /// What the caller could be asked while the tool runs: its capabilities, as far as they may be told to the
+    /// upstream. Only in the stateless revision.
+    pub capabilities: Option<RawJson>,
+    /// The caller's answers to what the tool asked before. Only in the stateless revision.
+    pub input_responses: Option<RawJson>,
+    /// What came with the question. Only in the stateless revision.
+    pub request_state: Option<String>,
+    /// The least severe log messages that the caller wants. Only in the stateless revision.
+    pub log_level: Option<String>,
+    /// Who hears what the upstream says meanwhile; absent: nobody.
+    pub listener: Option<Arc<dyn Listen>>,
 }
 
 /// Lists and calls tools. Clones share connections and sessions.
@@ -78,6 +95,7 @@ impl Target {
             headers: HeaderMap::new(),
             session_mode: SessionMode::default(),
             config_id: String::new(),
+            protocol: Protocol::default(),
             domain: None,
         }
     }
@@ -91,11 +109,22 @@ impl Client {
         Self { transport, sessions }
     }
 
-    /// Lists all tools, page by page.
+    /// Finds out how an upstream speaks, and lists all its tools, page by page. Whatever the target says of its
+    /// protocol is not relied on.
     pub async fn list_tools(&self, target: &Target, deadline: Duration) -> Result<Listing, Error> {
         let domain = target.domain.as_ref().map(field::display);
         let span = tracing::info_span!("upstream.list_tools", upstream.domain = domain);
-        within(deadline, self.list_pages(target)).instrument(span).await
+        let listing = async {
+            let found = probe::find(&self.sessions, &self.transport, target, deadline).await?;
+            listing::read(self.transport.options(), found).await
+        };
+        within(deadline, listing).instrument(span).await
+    }
+
+    /// Finds out how an upstream speaks, and nothing else.
+    pub async fn probe(&self, target: &Target, deadline: Duration) -> Result<Protocol, Error> {
+        let found = probe::find(&self.sessions, &self.transport, target, deadline);
+        Ok(within(deadline, found).await?.lease.protocol())
     }
 
     /// Calls one tool, at most once.
@@ -104,74 +133,65 @@ impl Client {
         target: &Target,
         call: &ToolCall,
         deadline: Duration,
-    ) -> Result<ToolResult, Error> {
+    ) -> Result<Answer, Error> {
         let domain = target.domain.as_ref().map(field::display);
         let span = tracing::info_span!("upstream.call_tool", upstream.domain = domain);
-        let params = CallParams::new(call);
-        let answered = async {
-            let (_lease, result) = self.request(target, "tools/call", &params).await?;
-            message::parse_tool_result(&result)
-        };
-        within(deadline, answered).instrument(span).await
+        within(deadline, self.call(target, Ask::Call(call))).instrument(span).await
     }
 
-    /// Closes the sessions that are held open and waits for what runs in the background, a bounded time.
+    /// How many sessions were opened ahead of need and wait for a call.
+    pub fn spare_sessions(&self) -> watch::Receiver<usize> {
+        self.sessions.spares()
+    }
+
+    /// Opens no more sessions ahead of need and ends those that wait for a call. Calls go on.
+    pub fn close_spares(&self) {
+        self.sessions.close_spares();
+    }
+
+    /// Ends the sessions that are held open and waits for what runs in the background, a bounded time.
     pub async fn close(&self) {
         self.sessions.clear();
         self.transport.close().await;
     }
 
-    async fn list_pages(&self, target: &Target) -> Result<Listing, Error> {
-        let options = self.transport.options();
-        let (lease, first) = self.request(target, "tools/list", &ListParams::first()).await?;
-        let mut bytes = first.get().len();
-        let mut page = message::parse_page(&first)?;
-        let mut tools = std::mem::take(&mut page.tools);
-        let enough = |tools: &Vec<RawJson>| {
-            let limit = options.max_listing_tools;
-            if tools.len() > limit { Err(Error::TooLarge { limit, unit: "tools" }) } else { Ok(()) }
-        };
-        enough(&tools)?;
-        let mut seen = HashSet::new();
-        while let Some(cursor) = page.next_cursor.take() {
-            let params = ListParams::after(&cursor);
-            if seen.len() + 1 >= options.max_listing_pages {
-                return Err(Error::TooLarge { limit: options.max_listing_pages, unit: "pages" });
-            }
-            let next = lease.request("tools/list", &params).await?;
-            if !seen.insert(cursor) {
-                return Err(Error::Protocol("the listing repeats a cursor".to_owned()));
-            }
-            bytes = bytes.saturating_add(next.get().len());
-            if bytes > options.max_response_bytes {
-                return Err(Error::TooLarge { limit: options.max_response_bytes, unit: "bytes" });
-            }
-            page = message::parse_page(&next)?;
-            tools.append(&mut page.tools);
-            enough(&tools)?;
+    /// Sends a request, and again where a refusal shows that nothing ran; see [`era`] for the rule.
+    async fn call(&self, target: &Target, ask: Ask<'_>) -> Result<Answer, Error> {
+        let mut trail = Trail::default();
+        let mut protocol = self.sessions.protocol(target);
+        loop {
+            let (step, error) = match self.sessions.acquire(target, protocol).await {
+                Err(error) => (Step::Handshake, error),
+                Ok(lease) => match lease.request(ask).await {
+                    Ok(result) => {
+                        self.sessions.learn(target, lease.protocol());
+                        return result::parse_answer(&result);
+                    }
+                    Err(error) => {
+                        if era::is_unread(&error) {
+                            self.sessions.forget(&lease);
+                        }
+                        (lease.step(), error)
+                    }
+                },
+            };
+            protocol = match trail.next(step, &error) {
+                Next::Handshake => Protocol::Unknown,
+                Next::Stateless => Protocol::Stateless,
+                Next::GiveUp => return Err(self.explain(target, step, error).await),
+            };
         }
-        Ok(Listing { tools, server_name: lease.server_name().map(ToOwned::to_owned) })
     }
 
-    /// Sends one request in a session. Where a *reused* session turns out to be unknown, opens another and sends
-    /// the request again, once: the transport refused it, so nothing has run.
-    async fn request(
-        &self,
-        target: &Target,
-        method: &'static str,
-        params: &(impl Serialize + Sync),
-    ) -> Result<(Lease, message::Raw), Error> {
-        let lease = self.sessions.acquire(target).await?;
-        match lease.request(method, params).await {
-            Err(error) if error.is_lost_session() && lease.is_reused() => {
-                self.sessions.forget(&lease);
-                let lease = self.sessions.acquire(target).await?;
-                let result = lease.request(method, params).await?;
-                Ok((lease, result))
-            }
-            Err(error) => Err(error),
-            Ok(result) => Ok((lease, result)),
-        }
+    /// A better reason for a refusal, where there is one.
+    async fn explain(&self, target: &Target, step: Step, error: Error) -> Error {
+        let is_suspect = match error {
+            Error::Status(405) => true,
+            Error::Status(400 | 404) => step == Step::Handshake,
+            _ => false,
+        };
+        let peer = Peer::new(&target.url, &target.headers);
+        if is_suspect && self.transport.is_old_transport(&peer).await { Error::OldTransport } else { error }
     }
 }
 

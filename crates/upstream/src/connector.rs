@@ -5,6 +5,7 @@
 //! proxy, keeps no cookie. Never interprets a body; that is [`crate::client`].
 
 mod resolver;
+mod special;
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -16,8 +17,13 @@ use reqwest::redirect;
 use rustls::{ClientConfig, RootCertStore};
 
 use self::resolver::{GuardedResolver, Refused};
+use self::special::{Special, Specials};
 use crate::Error;
 use crate::guard::{self, Policy};
+use crate::limits::Timeouts;
+
+/// How much of an announced body is believed in before it arrives.
+const MAX_TRUSTED_BYTES: usize = 256 << 10;
 
 /// Limits and rules of the connector.
 #[derive(Debug, Clone)]
@@ -42,6 +48,12 @@ pub struct Options {
     pub max_listing_tools: usize,
     /// Most upstreams and sessions that are remembered.
     pub max_remembered: usize,
+    /// Most sessions that are opened ahead of need; 0 opens none.
+    pub max_spare_sessions: usize,
+    /// Most of them for one caller of one upstream.
+    pub max_spares_per_caller: usize,
+    /// How long one waits for a call before it is ended.
+    pub spare_session_ttl: Duration,
 }
 
 /// A guarded, pooled HTTP client. Clones share the pool.
@@ -49,6 +61,9 @@ pub struct Options {
 pub struct Connector {
     http: reqwest::Client,
     options: Arc<Options>,
+    tls: ClientConfig,
+    resolver: Arc<GuardedResolver>,
+    specials: Specials,
 }
 
 /// A reply whose body is still to be read, in bounded steps.
@@ -57,6 +72,8 @@ pub(crate) struct Response {
     inner: reqwest::Response,
     read: usize,
     limit: usize,
+    /// Longest pause between two pieces.
+    idle: Option<Duration>,
 }
 
 // ---- Options ----
@@ -74,6 +91,9 @@ impl Default for Options {
             max_listing_pages: 256,
             max_listing_tools: 10_000,
             max_remembered: 4096,
+            max_spare_sessions: 256,
+            max_spares_per_caller: 8,
+            spare_session_ttl: Duration::from_mins(1),
         }
     }
 }
@@ -87,23 +107,15 @@ impl Connector {
         Self::with_resolver(options, resolver)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that may: everything leaves through here")]
     fn with_resolver(options: Options, resolver: GuardedResolver) -> Result<Self, Error> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls()?)
-            .dns_resolver(resolver)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .tcp_nodelay(true)
-            .user_agent(concat!("toolplane/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.total_timeout)
-            .pool_idle_timeout(options.pool_idle_timeout)
-            .pool_max_idle_per_host(options.pool_max_idle_per_host)
-            .build()
-            .map_err(|error| Error::Setup(innermost(&error)))?;
-        Ok(Self { http, options: Arc::new(options) })
+        let (tls, resolver) = (tls()?, Arc::new(resolver));
+        let http = connect(&options, &tls, &resolver, options.connect_timeout)?;
+        Ok(Self { http, options: Arc::new(options), tls, resolver, specials: Specials::default() })
+    }
+
+    /// Gives addresses limits of their own, in place of those given before. Exchanges under way keep what they have.
+    pub fn set_timeouts(&self, by_url: impl Iterator<Item = (String, Timeouts)>) -> Result<(), Error> {
+        self.specials.set(by_url, |limit| connect(&self.options, &self.tls, &self.resolver, limit))
     }
 
     /// The limits it was built with.
@@ -119,11 +131,14 @@ impl Connector {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response, Error> {
+        let Special { timeouts, http } = self.specials.of(url);
         // Literal addresses never reach the resolver, so they are checked here, each time.
         let url = guard::check_url(url, &self.options.guard).map_err(Error::Refused)?;
-        let request = self.http.request(method, url).headers(headers).body(body);
-        let inner = request.send().await.map_err(|error| classify(&error))?;
-        Ok(Response { inner, read: 0, limit: self.options.max_response_bytes })
+        let http = http.as_ref().unwrap_or(&self.http);
+        let request = http.request(method, url).headers(headers).body(body);
+        let inner = within(timeouts.first_byte, request.send()).await?;
+        let limit = self.options.max_response_bytes;
+        Ok(Response { inner, read: 0, limit, idle: timeouts.idle })
     }
 }
 
@@ -145,7 +160,7 @@ impl Response {
 
     /// The next piece of the body.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some(chunk) = self.inner.chunk().await.map_err(|error| classify(&error))? else {
+        let Some(chunk) = within(self.idle, self.inner.chunk()).await? else {
             return Ok(None);
         };
         self.read = self.read.saturating_add(chunk.len());
@@ -161,7 +176,8 @@ impl Response {
         if announced > self.limit {
             return Err(self.too_large());
         }
-        let mut body = Vec::with_capacity(announced);
+        // What is announced is not yet sent: memory grows with what arrives.
+        let mut body = Vec::with_capacity(announced.min(MAX_TRUSTED_BYTES));
         while let Some(chunk) = self.chunk().await? {
             body.extend_from_slice(&chunk);
         }
@@ -171,6 +187,42 @@ impl Response {
     fn too_large(&self) -> Error {
         Error::TooLarge { limit: self.limit, unit: "bytes" }
     }
+}
+
+/// The HTTP client itself.
+#[expect(clippy::disallowed_methods, reason = "the one place that may: everything leaves through here")]
+fn connect(
+    options: &Options,
+    tls: &ClientConfig,
+    resolver: &Arc<GuardedResolver>,
+    limit: Duration,
+) -> Result<reqwest::Client, Error> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.clone())
+        .dns_resolver(Arc::clone(resolver))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .tcp_nodelay(true)
+        .user_agent(concat!("toolplane/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(limit)
+        .timeout(options.total_timeout)
+        .pool_idle_timeout(options.pool_idle_timeout)
+        .pool_max_idle_per_host(options.pool_max_idle_per_host)
+        .build()
+        .map_err(|error| Error::Setup(innermost(&error)))
+}
+
+/// Waits for a part of an exchange, within its limit where there is one.
+async fn within<T>(
+    limit: Option<Duration>,
+    part: impl Future<Output = Result<T, reqwest::Error>>,
+) -> Result<T, Error> {
+    let outcome = match limit {
+        None => part.await,
+        Some(limit) => tokio::time::timeout(limit, part).await.map_err(|_| Error::Timeout)?,
+    };
+    outcome.map_err(|error| classify(&error))
 }
 
 /// TLS on ring with the system's certificates. Without any, `https` upstreams fail and plain ones still work.

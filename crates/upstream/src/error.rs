@@ -24,8 +24,14 @@ pub enum Error {
     #[error("the upstream refused the credentials with status {0}")]
     Unauthorized(u16),
     /// The upstream answered with a status that is not success.
-    #[error("the upstream answered with status {0}")]
+    #[error("the upstream answered with status {}{}", .0, hint(*.0))]
     Status(u16),
+    /// The upstream speaks only the transport that came before streamable HTTP; nothing was called.
+    #[error(
+        "the upstream speaks the older HTTP+SSE transport (2024-11-05), which is not supported; \
+         register its streamable HTTP address, or update it"
+    )]
+    OldTransport,
     /// The upstream sent more than the limit.
     #[error("the upstream sent more than {limit} {unit}")]
     TooLarge {
@@ -63,6 +69,7 @@ impl Error {
             | Self::Interrupted(_)
             | Self::Unauthorized(_)
             | Self::Status(_)
+            | Self::OldTransport
             | Self::TooLarge { .. }
             | Self::Protocol(_)
             | Self::Rpc { .. } => ErrorCode::UpstreamFailed,
@@ -71,7 +78,10 @@ impl Error {
 
     /// Whether the call may have reached the upstream. `false` is certain, `true` is not.
     pub fn was_sent(&self) -> bool {
-        !matches!(self, Self::Refused(_) | Self::Connect(_) | Self::Unauthorized(_) | Self::Setup(_))
+        !matches!(
+            self,
+            Self::Refused(_) | Self::Connect(_) | Self::Unauthorized(_) | Self::OldTransport | Self::Setup(_)
+        )
     }
 
     /// Whether the upstream answered at all, if only to refuse or to break the protocol.
@@ -80,6 +90,7 @@ impl Error {
             self,
             Self::Unauthorized(_)
                 | Self::Status(_)
+                | Self::OldTransport
                 | Self::TooLarge { .. }
                 | Self::Protocol(_)
                 | Self::Rpc { .. }
@@ -94,9 +105,13 @@ impl Error {
             _ => false,
         }
     }
+}
 
-    /// Whether the transport turned a request away for want of a live session, before any method ran.
-    pub(crate) fn is_lost_session(&self) -> bool {
-        matches!(self, Self::Status(400 | 404 | 422))
+/// What an operator may do about a status.
+fn hint(status: u16) -> &'static str {
+    match status {
+        300..=399 => " (a redirect, which is not followed: register the address that it leads to)",
+        404 => " (is this the address of its MCP endpoint?)",
+        _ => "",
     }
 }

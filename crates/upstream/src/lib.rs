@@ -10,19 +10,20 @@
 //!
 //! # Not here
 //!
-//! No decision about a caller, no admission of what was listed, no circuit breaker, no retry of a call that may
-//! have run.
+//! No decision about a caller, no admission of what was listed, no retry of a call that may have run, unless its tool
+//! says that this does no harm.
 //!
 //! # Layout
 //!
 //! [`guard`] is pure and used by admission too; [`connector`] is the HTTP client that obeys it; [`auth`] computes
-//! headers; [`client`] speaks MCP; [`error`] says what went wrong and whether a repetition can help.
+//! headers; [`client`] speaks MCP; [`limits`] keeps calls within deadlines, budgets and bulkheads; [`error`] says what went wrong and whether a repetition can help.
 
 pub mod auth;
 pub mod client;
 pub mod connector;
 pub mod error;
 pub mod guard;
+pub mod limits;
 
 pub use client::Client;
 pub use connector::Connector;

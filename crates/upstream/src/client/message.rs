@@ -2,34 +2,20 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use toolplane_registry::RawJson;
+use toolplane_registry::protocol::Revision;
 
 use super::ToolCall;
+use super::note::{Listen, Note};
+use super::stateless;
 use crate::Error;
 
 /// A JSON document that was received.
 pub(super) type Raw = Box<RawValue>;
 
-/// The newest revision with a handshake: what is offered to an upstream.
-pub(super) const PROTOCOL_VERSION: &str = "2025-11-25";
-/// Revisions an upstream may settle on.
-const KNOWN_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", PROTOCOL_VERSION];
 const METHOD_NOT_FOUND: i64 = -32601;
-
-/// What a tool answered, each part as it was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToolResult {
-    /// The content blocks: JSON objects of whatever type.
-    pub content: Vec<RawJson>,
-    /// The structured content: any JSON value, `null` included.
-    pub structured_content: Option<RawJson>,
-    /// Whether the tool reports a failure.
-    pub is_error: bool,
-    /// The `_meta` object.
-    pub meta: Option<RawJson>,
-}
 
 /// One page of a listing.
 #[derive(Debug)]
@@ -41,35 +27,52 @@ pub(super) struct Page {
 /// What a server says of itself in the handshake.
 #[derive(Debug)]
 pub(super) struct Introduction {
-    pub(super) protocol_version: String,
+    pub(super) revision: Revision,
     pub(super) server_name: Option<String>,
 }
 
 /// A message that arrived while a reply is awaited.
 #[derive(Debug)]
-pub(super) enum Incoming {
+pub(super) enum Incoming<'a> {
     /// The reply.
     Reply(Result<Raw, Error>),
     /// The upstream asks something of its own.
     Request { id: Raw, method: String },
-    /// A notification, or the answer to somebody else.
+    /// Something for whoever listens.
+    Note(Note<'a>),
+    /// Another notification, or the answer to somebody else.
     Other,
+}
+
+/// What is asked of an upstream, in whichever revision.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ask<'a> {
+    /// A page of its tools; absent: the first.
+    List(Option<&'a str>),
+    /// A call of one tool.
+    Call(&'a ToolCall),
 }
 
 /// The parameters of `tools/call`.
 #[derive(Serialize)]
-pub(super) struct CallParams<'a> {
+struct CallParams<'a> {
     name: &'a str,
     arguments: Cow<'a, RawJson>,
+    #[serde(rename = "inputResponses", skip_serializing_if = "Option::is_none")]
+    input_responses: Option<&'a RawJson>,
+    #[serde(rename = "requestState", skip_serializing_if = "Option::is_none")]
+    request_state: Option<&'a str>,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
     meta: Option<&'a RawJson>,
 }
 
 /// The parameters of `tools/list`.
 #[derive(Serialize)]
-pub(super) struct ListParams<'a> {
+struct ListParams<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<&'a str>,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a RawJson>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +92,8 @@ struct Envelope<'a> {
     #[serde(borrow, default)]
     method: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
@@ -101,18 +106,6 @@ struct ErrorFields {
     message: String,
     #[serde(default)]
     data: Option<RawJson>,
-}
-
-#[derive(Deserialize)]
-struct ResultFields<'a> {
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "structuredContent", deserialize_with = "present")]
-    structured_content: Option<&'a RawValue>,
-    #[serde(default, rename = "isError")]
-    is_error: Option<bool>,
-    #[serde(borrow, default, rename = "_meta")]
-    meta: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -136,25 +129,59 @@ struct ServerInfoFields {
     name: String,
 }
 
-// ---- parameters ----
+// ---- what is asked ----
 
-impl<'a> CallParams<'a> {
-    pub(super) fn new(call: &'a ToolCall) -> Self {
-        let arguments = match &call.arguments {
-            Some(arguments) => Cow::Borrowed(arguments),
-            None => Cow::Owned(RawJson::from(&serde_json::json!({}))),
-        };
-        Self { name: &call.name, arguments, meta: call.meta.as_ref() }
-    }
-}
-
-impl<'a> ListParams<'a> {
-    pub(super) fn first() -> Self {
-        Self { cursor: None }
+impl<'a> Ask<'a> {
+    pub(super) fn method(self) -> &'static str {
+        match self {
+            Self::List(_) => "tools/list",
+            Self::Call(_) => "tools/call",
+        }
     }
 
-    pub(super) fn after(cursor: &'a str) -> Self {
-        Self { cursor: Some(cursor) }
+    /// The name that headers repeat.
+    pub(super) fn name(self) -> Option<&'a str> {
+        match self {
+            Self::List(_) => None,
+            Self::Call(call) => Some(&call.name),
+        }
+    }
+
+    /// Who hears what is said before the reply.
+    pub(super) fn listener(self) -> Option<&'a dyn Listen> {
+        match self {
+            Self::List(_) => None,
+            Self::Call(call) => call.listener.as_deref(),
+        }
+    }
+
+    /// The request; `stamped` adds what the stateless revision asks for.
+    pub(super) fn write(self, id: u64, stamped: bool) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::List(cursor) => write(
+                Some(id),
+                self.method(),
+                Some(&ListParams { cursor, meta: stamped.then(|| stateless::stamp(None)).as_ref() }),
+            ),
+            Self::Call(call) => {
+                if !stamped && call.request_state.is_some() {
+                    return Err(broken("it no longer speaks the revision in which it asked for more input"));
+                }
+                let arguments = match &call.arguments {
+                    Some(arguments) => Cow::Borrowed(arguments),
+                    None => Cow::Owned(RawJson::from(&serde_json::json!({}))),
+                };
+                let meta = call.meta.as_ref();
+                let stamp = stamped.then(|| {
+                    stateless::stamp_for(meta, call.capabilities.as_ref(), call.log_level.as_deref())
+                });
+                let meta = stamp.as_ref().or(meta);
+                let (input_responses, request_state) =
+                    (call.input_responses.as_ref().filter(|_| stamped), call.request_state.as_deref());
+                let params = CallParams { name: &call.name, arguments, input_responses, request_state, meta };
+                write(Some(id), self.method(), Some(&params))
+            }
+        }
     }
 }
 
@@ -173,7 +200,7 @@ pub(super) fn write(
 /// The parameters of `initialize`: no capability of a client is offered.
 pub(super) fn initialize_params() -> serde_json::Value {
     serde_json::json!({
-        "protocolVersion": PROTOCOL_VERSION,
+        "protocolVersion": Revision::NEWEST.as_str(),
         "capabilities": {},
         "clientInfo": {"name": "toolplane", "version": env!("CARGO_PKG_VERSION")},
     })
@@ -194,13 +221,13 @@ pub(super) fn write_answer(id: &RawValue, method: &str) -> Vec<u8> {
 // ---- reading ----
 
 /// Sorts a message by what it means to whoever awaits the reply to `id`.
-pub(super) fn parse(text: &[u8], id: u64) -> Result<Incoming, Error> {
-    let Envelope { id: message_id, method, result, error } =
-        serde_json::from_slice(text).map_err(|_| broken("a message is not JSON-RPC"))?;
+pub(super) fn parse(text: &[u8], id: u64) -> Result<Incoming<'_>, Error> {
+    let Envelope { id: message_id, method, params, result, error } =
+        serde_json::from_slice(text).map_err(|_| unreadable(text))?;
     if let Some(method) = method {
         return Ok(match message_id {
             Some(id) => Incoming::Request { id: id.to_owned(), method: method.into_owned() },
-            None => Incoming::Other,
+            None => Note::of(&method, params).map_or(Incoming::Other, Incoming::Note),
         });
     }
     let is_ours = message_id.is_some_and(|found| found.get() == id.to_string());
@@ -222,22 +249,6 @@ pub(super) fn parse_refusal(text: &[u8], id: u64) -> Option<Error> {
     answers_us.then(|| envelope.error.map(parse_error)).flatten()
 }
 
-pub(super) fn parse_tool_result(result: &RawValue) -> Result<ToolResult, Error> {
-    let ResultFields { content, structured_content, is_error, meta } =
-        serde_json::from_str(result.get()).map_err(|_| broken("the result is not a tool result"))?;
-    let content = match content {
-        Some(content) => parse_content(content)?,
-        None if structured_content.is_some() => Vec::new(),
-        None => return Err(broken("the tool result has no content")),
-    };
-    Ok(ToolResult {
-        content,
-        structured_content: structured_content.map(RawJson::from),
-        is_error: is_error.unwrap_or(false),
-        meta: meta.map(RawJson::from),
-    })
-}
-
 pub(super) fn parse_page(result: &RawValue) -> Result<Page, Error> {
     let PageFields { tools, next_cursor } =
         serde_json::from_str(result.get()).map_err(|_| broken("the result is not a list of tools"))?;
@@ -250,22 +261,12 @@ pub(super) fn parse_page(result: &RawValue) -> Result<Page, Error> {
 pub(super) fn parse_introduction(result: &RawValue) -> Result<Introduction, Error> {
     let InitializeFields { protocol_version, server_info } =
         serde_json::from_str(result.get()).map_err(|_| broken("the result of `initialize` is malformed"))?;
-    if !KNOWN_VERSIONS.contains(&&*protocol_version) {
-        return Err(broken("the upstream settled on an unknown protocol version"));
-    }
+    let revision = Revision::parse(&protocol_version)
+        .ok_or_else(|| broken("the upstream settled on an unknown protocol version"))?;
     let server_name = server_info
         .and_then(|info| serde_json::from_str::<ServerInfoFields>(info.get()).ok())
         .map(|info| info.name);
-    Ok(Introduction { protocol_version: protocol_version.into_owned(), server_name })
-}
-
-fn parse_content(content: &RawValue) -> Result<Vec<RawJson>, Error> {
-    let blocks: Vec<&RawValue> =
-        serde_json::from_str(content.get()).map_err(|_| broken("the content is not an array"))?;
-    if blocks.iter().any(|block| !block.get().starts_with('{')) {
-        return Err(broken("a content block is not an object"));
-    }
-    Ok(blocks.into_iter().map(RawJson::from).collect())
+    Ok(Introduction { revision, server_name })
 }
 
 fn parse_error(error: &RawValue) -> Error {
@@ -275,12 +276,15 @@ fn parse_error(error: &RawValue) -> Error {
     }
 }
 
-/// Keeps `null` apart from absence.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+fn unreadable(text: &[u8]) -> Error {
+    broken(match std::str::from_utf8(text) {
+        Err(_) => "a message is not valid UTF-8",
+        Ok(text) if text.trim_start().starts_with('<') => "it answers with a web page instead of JSON-RPC",
+        Ok(_) => "a message is not JSON-RPC",
+    })
 }
 
-fn broken(reason: &str) -> Error {
+pub(super) fn broken(reason: &str) -> Error {
     Error::Protocol(reason.to_owned())
 }
 

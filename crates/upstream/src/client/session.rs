@@ -1,41 +1,42 @@
-//! Sessions: the handshake, who may share one, and closing them.
+//! Who may send requests to an upstream, and in which session.
 //!
-//! Three kinds of upstream behaviour meet two modes:
-//!
-//! * An upstream that issues no session id is remembered, so that the next call is one POST.
-//! * One that does gets, in isolated mode, a session per call: nothing a caller leaves there is seen by another.
+//! * An upstream of the stateless revision, or one that issues no session id, needs nothing: every call is one
+//!   request on a shared connection.
+//! * One that issues session ids gets, in isolated mode, a session per call, opened ahead of need where the caller
+//!   is known ([`super::spares`]): nothing a caller leaves there is seen by another.
 //! * In shared mode calls with the same headers share one, opened once however many wait for it.
 //!
-//! A [`Lease`] is all a call sees. Sessions opened ahead of need would be handed out by [`Sessions::acquire`].
+//! A [`Lease`] is all a call sees. Which of these an upstream is, the control plane found out and the target says;
+//! what calls find to be otherwise is remembered until the upstream's configuration changes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::HeaderValue;
-use serde::Serialize;
-use tokio::sync::OnceCell;
+use http::HeaderMap;
+use tokio::sync::{OnceCell, watch};
 use toolplane_registry::Digest;
-use toolplane_registry::digest::Hasher;
+use toolplane_registry::protocol::Protocol;
 use toolplane_registry::upstream::SessionMode;
 
-use super::Target;
-use super::message::{self, Raw};
+use super::era::Step;
+use super::handshake::{self, Opened};
+use super::identity::{self, Identity};
+use super::message::{Ask, Raw};
+use super::spares::Spares;
+use super::stateless;
 use super::transport::{Peer, Transport};
+use super::{Target, ToolCall};
 use crate::Error;
 
-/// Headers that differ from call to call and say nothing of who calls. All others tell sessions apart.
-const PER_CALL_HEADERS: [&str; 6] =
-    ["traceparent", "tracestate", "baggage", "b3", "x-request-id", "x-correlation-id"];
-
-/// Hands out sessions and remembers what can be used again.
+/// Hands out leases and remembers what can be used again.
 #[derive(Debug)]
 pub(super) struct Sessions {
     transport: Arc<Transport>,
-    /// Upstreams that issued no session id, by address and configuration.
-    sessionless: Mutex<HashMap<Digest, Arc<Handshake>>>,
-    /// Shared sessions, by address, configuration and headers. A cell is filled by one call while others wait.
+    /// How upstreams turned out to speak, where they do otherwise than their targets say.
+    learned: Mutex<HashMap<Digest, Protocol>>,
+    /// Shared sessions, by caller. A cell is filled by one call while others wait.
     shared: Mutex<HashMap<Digest, Arc<OnceCell<Opened>>>>,
+    spares: Spares,
 }
 
 /// The right to send requests to an upstream, in a session or without one.
@@ -43,40 +44,20 @@ pub(super) struct Sessions {
 pub(super) struct Lease {
     transport: Arc<Transport>,
     peer: Peer,
-    handshake: Arc<Handshake>,
-    session: Option<Arc<Session>>,
+    /// Absent in the stateless revision.
+    opened: Option<Opened>,
     place: Place,
 }
 
 /// Where a lease came from.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
+    /// A handshake was made for it.
     Fresh,
-    Sessionless(Digest),
+    /// It needed none.
+    Known,
     Shared(Digest),
-}
-
-/// What the handshake settled.
-#[derive(Debug)]
-struct Handshake {
-    protocol_version: HeaderValue,
-    server_name: Option<String>,
-}
-
-#[derive(Debug, Clone)]
-struct Opened {
-    handshake: Arc<Handshake>,
-    session: Option<Arc<Session>>,
-}
-
-/// A session that the upstream keeps for us; dropping it ends it there too, in the background.
-#[derive(Debug)]
-struct Session {
-    transport: Arc<Transport>,
-    peer: Peer,
-    id: HeaderValue,
-    /// The upstream does not know it any more: there is nothing to end.
-    lost: AtomicBool,
+    Spare(Identity),
 }
 
 /// A request under way. Dropped before its answer, it tells the upstream that nobody waits any more.
@@ -90,116 +71,153 @@ struct InFlight<'a> {
 
 impl Sessions {
     pub(super) fn new(transport: Arc<Transport>) -> Self {
-        Self { transport, sessionless: Mutex::default(), shared: Mutex::default() }
+        let spares = Spares::new(Arc::clone(&transport));
+        Self { transport, learned: Mutex::default(), shared: Mutex::default(), spares }
     }
 
-    /// Finds or opens what a call to `target` needs.
-    pub(super) async fn acquire(&self, target: &Target) -> Result<Lease, Error> {
-        let key = upstream_key(target);
-        let remembered = lock(&self.sessionless).get(&key).cloned();
-        if let Some(handshake) = remembered {
-            let opened = Opened { handshake, session: None };
-            return Ok(self.lease(target, opened, Place::Sessionless(key)));
+    /// How the upstream speaks, as far as anybody knows.
+    pub(super) fn protocol(&self, target: &Target) -> Protocol {
+        let learned = lock(&self.learned);
+        // Nothing is learned of nearly all of them.
+        if learned.is_empty() {
+            return target.protocol;
         }
-        let (opened, place) = match target.session_mode {
-            SessionMode::Isolated => (self.open(target).await?, Place::Fresh),
-            SessionMode::Shared => self.share(target).await?,
-        };
-        if opened.session.is_none() {
-            self.insert(&self.sessionless, key, Arc::clone(&opened.handshake));
+        learned.get(&identity::upstream(target)).copied().unwrap_or(target.protocol)
+    }
+
+    /// Remembers how the upstream speaks, where its target says something else.
+    pub(super) fn learn(&self, target: &Target, protocol: Protocol) {
+        let mut learned = lock(&self.learned);
+        if protocol == target.protocol && learned.is_empty() {
+            return;
         }
-        Ok(self.lease(target, opened, place))
+        let key = identity::upstream(target);
+        if protocol == target.protocol {
+            learned.remove(&key);
+            return;
+        }
+        if learned.get(&key) == Some(&protocol) {
+            return;
+        }
+        if let Some(domain) = &target.domain {
+            tracing::info!(upstream.domain = %domain, %protocol, told = %target.protocol, "`{domain}` speaks otherwise than was told");
+        }
+        make_room(&mut learned, &key, self.transport.options().max_remembered);
+        learned.insert(key, protocol);
+    }
+
+    /// Finds or opens what a call needs, given how the upstream speaks.
+    pub(super) async fn acquire(&self, target: &Target, protocol: Protocol) -> Result<Lease, Error> {
+        match protocol {
+            Protocol::Stateless => Ok(self.stateless(target)),
+            Protocol::Handshake { revision, sessions: false } => {
+                Ok(self.lease(target, Opened::known(revision), Place::Known))
+            }
+            Protocol::Unknown | Protocol::Handshake { sessions: true, .. } => match target.session_mode {
+                SessionMode::Isolated => self.isolate(target).await,
+                SessionMode::Shared => self.share(target).await,
+            },
+        }
+    }
+
+    /// A lease in a session of its own, by a handshake made now.
+    pub(super) async fn fresh(&self, target: &Target) -> Result<Lease, Error> {
+        let opened = handshake::open(&self.transport, &target.url, &target.headers).await?;
+        Ok(self.lease(target, opened, Place::Fresh))
+    }
+
+    /// A lease that needs no handshake.
+    pub(super) fn stateless(&self, target: &Target) -> Lease {
+        let peer = Peer::new(&target.url, &target.headers).stateless();
+        Lease { transport: Arc::clone(&self.transport), peer, opened: None, place: Place::Known }
     }
 
     /// Forgets what a lease came from, unless somebody has replaced it already.
     pub(super) fn forget(&self, lease: &Lease) {
+        let Some(opened) = &lease.opened else { return };
         match &lease.place {
-            Place::Fresh => {}
-            Place::Sessionless(key) => {
-                let mut sessionless = lock(&self.sessionless);
-                if sessionless.get(key).is_some_and(|held| Arc::ptr_eq(held, &lease.handshake)) {
-                    sessionless.remove(key);
-                }
+            Place::Fresh | Place::Known => {}
+            Place::Spare(identity) => {
+                opened.lose();
+                self.spares.lose(identity);
             }
             Place::Shared(key) => {
-                if let Some(session) = &lease.session {
-                    session.lost.store(true, Ordering::Relaxed);
-                }
-                self.drop_shared(*key, &lease.handshake);
+                opened.lose();
+                self.drop_shared(*key, opened);
             }
         }
     }
 
-    /// Ends all shared sessions.
+    /// How many sessions wait for a call.
+    pub(super) fn spares(&self) -> watch::Receiver<usize> {
+        self.spares.ready()
+    }
+
+    /// Opens no more sessions ahead of need, and ends those that wait for a call.
+    pub(super) fn close_spares(&self) {
+        self.spares.close();
+    }
+
+    /// Ends every session that is held open.
     pub(super) fn clear(&self) {
+        self.spares.close();
         let held = std::mem::take(&mut *lock(&self.shared));
         drop(held);
     }
 
-    async fn share(&self, target: &Target) -> Result<(Opened, Place), Error> {
-        let key = identity_key(target);
-        let known = lock(&self.shared).get(&key).cloned();
-        let cell = known.unwrap_or_else(|| self.insert(&self.shared, key, Arc::default()));
+    async fn isolate(&self, target: &Target) -> Result<Lease, Error> {
+        let identity = Identity::of(target);
+        let spare = self.spares.take(&identity);
+        let lease = if let Some(opened) = spare {
+            self.lease(target, opened, Place::Spare(identity))
+        } else {
+            let lease = self.fresh(target).await?;
+            self.learn(target, lease.protocol());
+            lease
+        };
+        if lease.opened.as_ref().is_some_and(|opened| opened.session.is_some()) {
+            self.spares.refill(&identity, &target.url, &target.headers);
+        }
+        Ok(lease)
+    }
+
+    async fn share(&self, target: &Target) -> Result<Lease, Error> {
+        let key = Identity::of(target).caller;
+        let cell = self.shared_cell(key);
         let mut is_fresh = false;
         let opening = async {
             is_fresh = true;
-            self.open(target).await
+            handshake::open(&self.transport, &target.url, &target.headers).await
         };
         let opened = cell.get_or_try_init(|| opening).await?.clone();
-        if opened.session.is_none() {
-            self.drop_shared(key, &opened.handshake);
+        if is_fresh {
+            self.learn(target, opened.protocol());
         }
-        Ok((opened, if is_fresh { Place::Fresh } else { Place::Shared(key) }))
+        if opened.session.is_none() {
+            lock(&self.shared).remove(&key);
+        }
+        Ok(self.lease(target, opened, if is_fresh { Place::Fresh } else { Place::Shared(key) }))
     }
 
-    async fn open(&self, target: &Target) -> Result<Opened, Error> {
-        let transport = &self.transport;
-        let peer = Peer::new(&target.url, &target.headers);
-        let answer = transport
-            .request(&peer, transport.next_id(), "initialize", &message::initialize_params())
-            .await?;
-        let introduction = message::parse_introduction(&answer.result)?;
-        let protocol_version = HeaderValue::try_from(introduction.protocol_version)
-            .map_err(|_| Error::Protocol("the protocol version is not a header value".to_owned()))?;
-        let peer = peer.settled(protocol_version.clone(), answer.session_id.clone());
-        let session = answer.session_id.map(|id| {
-            let lost = AtomicBool::new(false);
-            Arc::new(Session { transport: Arc::clone(transport), peer: peer.clone(), id, lost })
-        });
-        transport.notify(&peer, "notifications/initialized", None).await?;
-        let handshake = Handshake { protocol_version, server_name: introduction.server_name };
-        Ok(Opened { handshake: Arc::new(handshake), session })
+    fn shared_cell(&self, key: Digest) -> Arc<OnceCell<Opened>> {
+        let mut shared = lock(&self.shared);
+        let evicted = make_room(&mut shared, &key, self.transport.options().max_remembered);
+        let cell = Arc::clone(shared.entry(key).or_default());
+        drop(shared);
+        // Outside the lock: dropping a session starts a task.
+        drop(evicted);
+        cell
     }
 
     fn lease(&self, target: &Target, opened: Opened, place: Place) -> Lease {
-        let Opened { handshake, session } = opened;
         // The headers are those of this call: a remembered handshake may stem from another caller.
-        let id = session.as_ref().map(|session| session.id.clone());
-        let peer = Peer::new(&target.url, &target.headers).settled(handshake.protocol_version.clone(), id);
-        Lease { transport: Arc::clone(&self.transport), peer, handshake, session, place }
+        let peer = Peer::new(&target.url, &target.headers).settled(opened.revision, opened.session_id());
+        Lease { transport: Arc::clone(&self.transport), peer, opened: Some(opened), place }
     }
 
-    /// Remembers a value, or returns the one that came first. Where there is no room an arbitrary one goes,
-    /// which costs its next user a handshake.
-    fn insert<T>(&self, map: &Mutex<HashMap<Digest, Arc<T>>>, key: Digest, value: Arc<T>) -> Arc<T> {
-        let mut evicted = None;
-        let mut map = lock(map);
-        if map.len() >= self.transport.options().max_remembered && !map.contains_key(&key) {
-            evicted = map.keys().next().copied().and_then(|key| map.remove(&key));
-        }
-        let kept = Arc::clone(map.entry(key).or_insert(value));
-        drop(map);
-        // Outside the lock: dropping a session starts a task.
-        drop(evicted);
-        kept
-    }
-
-    fn drop_shared(&self, key: Digest, handshake: &Arc<Handshake>) {
+    fn drop_shared(&self, key: Digest, opened: &Opened) {
         let mut shared = lock(&self.shared);
-        let is_same = shared
-            .get(&key)
-            .and_then(|cell| cell.get())
-            .is_some_and(|opened| Arc::ptr_eq(&opened.handshake, handshake));
+        let is_same = shared.get(&key).and_then(|cell| cell.get()).is_some_and(|held| held.is(opened));
         let removed = if is_same { shared.remove(&key) } else { None };
         drop(shared);
         drop(removed);
@@ -210,74 +228,77 @@ impl Sessions {
 
 impl Lease {
     /// Sends one request and waits for its result.
-    pub(super) async fn request(&self, method: &str, params: &(impl Serialize + Sync)) -> Result<Raw, Error> {
+    pub(super) async fn request(&self, ask: Ask<'_>) -> Result<Raw, Error> {
         let id = self.transport.next_id();
+        let is_stateless = self.opened.is_none();
+        let body = ask.write(id, is_stateless)?;
+        let mirroring;
+        let peer = if is_stateless {
+            mirroring = self.peer.clone().mirroring(|headers| mirror(headers, ask));
+            &mirroring
+        } else {
+            &self.peer
+        };
         let mut in_flight = InFlight { lease: self, id, answered: false };
-        let outcome = self.transport.request(&self.peer, id, method, params).await;
+        let outcome = self.transport.request_heard(peer, id, body, ask.listener()).await;
         in_flight.answered = true;
-        outcome.map(|answer| answer.result)
+        outcome.map(|reply| reply.result)
     }
 
-    /// Whether it rests on an earlier handshake, which the upstream may have forgotten.
-    pub(super) fn is_reused(&self) -> bool {
-        !matches!(self.place, Place::Fresh)
+    /// What a refusal of its request means.
+    pub(super) fn step(&self) -> Step {
+        match (&self.opened, self.place) {
+            (None, _) => Step::Stateless,
+            (Some(_), Place::Fresh) => Step::Fresh,
+            (Some(_), _) => Step::Reused,
+        }
+    }
+
+    pub(super) fn protocol(&self) -> Protocol {
+        self.opened.as_ref().map_or(Protocol::Stateless, Opened::protocol)
     }
 
     pub(super) fn server_name(&self) -> Option<&str> {
-        self.handshake.server_name.as_deref()
+        self.opened.as_ref()?.server_name.as_deref()
     }
 }
 
-// ---- Session and InFlight ----
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if *self.lost.get_mut() {
-            return;
-        }
-        let (transport, peer) = (Arc::clone(&self.transport), self.peer.clone());
-        self.transport.in_background(async move {
-            if let Err(error) = transport.delete(&peer).await {
-                tracing::debug!(%error, "a session was not closed");
-            }
-        });
+fn mirror(headers: &mut HeaderMap, ask: Ask<'_>) {
+    stateless::mirror(headers, ask.method(), ask.name());
+    if let Ask::Call(ToolCall { input_schema, arguments, .. }) = ask {
+        stateless::mirror_arguments(headers, input_schema.as_ref(), arguments.as_ref());
     }
 }
+
+// ---- InFlight ----
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        // Without a session the upstream could not tell whose request is meant.
-        if self.answered || self.lease.session.is_none() {
+        let Lease { transport, peer, opened, .. } = self.lease;
+        // Without a session the upstream could not tell whose request is meant; closing the connection says it.
+        let has_session = opened.as_ref().is_some_and(|opened| opened.session.is_some());
+        if self.answered || !has_session {
             return;
         }
-        let (transport, peer) = (Arc::clone(&self.lease.transport), self.lease.peer.clone());
+        // The session is held until the upstream knows: it could not tell otherwise which request is meant.
+        let (transport, peer, session) = (Arc::clone(transport), peer.clone(), opened.clone());
         let params = serde_json::json!({"requestId": self.id, "reason": "the caller is gone"});
         self.lease.transport.in_background(async move {
             if let Err(error) = transport.notify(&peer, "notifications/cancelled", Some(&params)).await {
                 tracing::debug!(%error, "a cancellation was not delivered");
             }
+            drop(session);
         });
     }
 }
 
-fn upstream_key(target: &Target) -> Digest {
-    Hasher::default().text(&target.url).text(&target.config_id).finish()
-}
-
-/// Tells callers apart: by everything they send except what differs from call to call.
-fn identity_key(target: &Target) -> Digest {
-    let mut headers: Vec<(&str, &[u8])> = target
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .filter(|(name, _)| !PER_CALL_HEADERS.contains(name))
-        .collect();
-    headers.sort_unstable();
-    let mut hasher = Hasher::default().text(&target.url).text(&target.config_id);
-    for (name, value) in headers {
-        hasher = hasher.text(name).field(value);
+/// Makes room for a key: where there is none an arbitrary entry goes, which costs its next user a handshake.
+fn make_room<T>(map: &mut HashMap<Digest, T>, key: &Digest, limit: usize) -> Option<T> {
+    if map.len() < limit || map.contains_key(key) {
+        return None;
     }
-    hasher.finish()
+    let evicted = map.keys().next().copied()?;
+    map.remove(&evicted)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

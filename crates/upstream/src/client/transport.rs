@@ -5,16 +5,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
-use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
+use toolplane_registry::protocol::{Revision, STATELESS};
 
 use super::message::{self, Incoming, Raw};
+use super::note::Listen;
 use super::sse::Decoder;
 use crate::connector::{Options, Response};
 use crate::{Connector, Error};
@@ -23,6 +25,9 @@ const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// How much of a failing reply is read in search of a JSON-RPC error.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
+/// How much of a stream is read in search of the first event of the older transport, and for how long.
+const MAX_PREAMBLE_BYTES: usize = 4 << 10;
+const OLD_TRANSPORT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Sends messages and reads replies.
 #[derive(Debug)]
@@ -42,7 +47,7 @@ pub(super) struct Peer {
 
 /// A successful reply.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Reply {
     pub(super) result: Raw,
     /// The session id that came with it.
     pub(super) session_id: Option<HeaderValue>,
@@ -58,9 +63,21 @@ impl Peer {
         Self { url: url.into(), headers }
     }
 
+    /// Speaks the stateless revision.
+    pub(super) fn stateless(mut self) -> Self {
+        self.headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(STATELESS));
+        self
+    }
+
+    /// Adds headers of one request.
+    pub(super) fn mirroring(mut self, add: impl FnOnce(&mut HeaderMap)) -> Self {
+        add(&mut self.headers);
+        self
+    }
+
     /// Adds what the handshake settled.
-    pub(super) fn settled(mut self, protocol_version: HeaderValue, session_id: Option<HeaderValue>) -> Self {
-        self.headers.insert(PROTOCOL_VERSION, protocol_version);
+    pub(super) fn settled(mut self, revision: Revision, session_id: Option<HeaderValue>) -> Self {
+        self.headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(revision.as_str()));
         if let Some(mut id) = session_id {
             id.set_sensitive(true);
             self.headers.insert(SESSION_ID, id);
@@ -84,29 +101,33 @@ impl Transport {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Sends a request and waits for its reply.
-    pub(super) async fn request(
+    /// Sends a request, written under the id, and waits for its reply.
+    pub(super) async fn request(&self, peer: &Peer, id: u64, body: Vec<u8>) -> Result<Reply, Error> {
+        self.request_heard(peer, id, body, None).await
+    }
+
+    /// The same, with somebody who hears what is said before the reply.
+    pub(super) async fn request_heard(
         &self,
         peer: &Peer,
         id: u64,
-        method: &str,
-        params: &(impl Serialize + Sync),
-    ) -> Result<Answer, Error> {
-        let body = message::write(Some(id), method, Some(params))?;
+        body: Vec<u8>,
+        listener: Option<&dyn Listen>,
+    ) -> Result<Reply, Error> {
         let mut response = self.post(peer, body).await?;
         if !is_success(response.status()) {
             return Err(refusal(response, id).await);
         }
         let session_id = response.headers().get(SESSION_ID).cloned();
         let result = if is_event_stream(&response) {
-            self.read_stream(peer, response, id).await?
+            self.read_stream(peer, response, id, listener).await?
         } else {
             match message::parse(&response.bytes().await?, id)? {
                 Incoming::Reply(result) => result?,
                 _ => return Err(Error::Protocol("the reply answers another request".to_owned())),
             }
         };
-        Ok(Answer { result, session_id })
+        Ok(Reply { result, session_id })
     }
 
     /// Sends a notification.
@@ -126,16 +147,42 @@ impl Transport {
         accepted(sent.await?).await
     }
 
+    /// Whether the address is that of the older transport: a stream that begins by naming another address.
+    pub(super) async fn is_old_transport(&self, peer: &Peer) -> bool {
+        let mut headers = peer.headers.clone();
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers.remove(CONTENT_TYPE);
+        let asking = async {
+            let mut response =
+                self.connector.send(Method::GET, &peer.url, headers, Vec::new().into()).await.ok()?;
+            if !is_success(response.status()) || !is_event_stream(&response) {
+                return None;
+            }
+            response.limit_to(MAX_PREAMBLE_BYTES);
+            let mut seen = Vec::new();
+            while !names_an_endpoint(&seen) {
+                seen.extend_from_slice(&response.chunk().await.ok()??);
+            }
+            Some(())
+        };
+        matches!(tokio::time::timeout(OLD_TRANSPORT_PATIENCE, asking).await, Ok(Some(())))
+    }
+
     /// Runs something behind a call, a bounded time. Nothing runs where no runtime is left.
     pub(super) fn in_background(&self, work: impl Future + Send + 'static) {
-        let Ok(runtime) = Handle::try_current() else { return };
         let limit = self.options().cleanup_timeout;
-        let bounded = async move {
+        self.keep_running(async move {
             if tokio::time::timeout(limit, work).await.is_err() {
                 tracing::debug!("gave up on cleaning up behind a call");
             }
-        };
-        self.background.spawn_on(bounded, &runtime);
+        });
+    }
+
+    /// Runs something that bounds itself, and that [`Transport::close`] waits for.
+    pub(super) fn keep_running(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(runtime) = Handle::try_current() {
+            self.background.spawn_on(work, &runtime);
+        }
     }
 
     /// Waits for what runs in the background, a bounded time.
@@ -150,7 +197,13 @@ impl Transport {
         self.connector.send(Method::POST, &peer.url, peer.headers.clone(), body.into()).await
     }
 
-    async fn read_stream(&self, peer: &Peer, mut response: Response, id: u64) -> Result<Raw, Error> {
+    async fn read_stream(
+        &self,
+        peer: &Peer,
+        mut response: Response,
+        id: u64,
+        listener: Option<&dyn Listen>,
+    ) -> Result<Raw, Error> {
         let mut decoder = Decoder::default();
         while let Some(chunk) = response.chunk().await? {
             decoder.push(&chunk);
@@ -161,6 +214,11 @@ impl Transport {
                         return result;
                     }
                     Incoming::Request { id, method } => self.answer(peer, &id, &method).await,
+                    Incoming::Note(note) => {
+                        if let Some(listener) = listener {
+                            listener.hear(note);
+                        }
+                    }
                     Incoming::Other => {}
                 }
             }
@@ -210,6 +268,13 @@ fn status_error(status: u16) -> Error {
         401 | 403 => Error::Unauthorized(status),
         _ => Error::Status(status),
     }
+}
+
+/// Whether what arrived holds the event with which the older transport begins.
+fn names_an_endpoint(seen: &[u8]) -> bool {
+    let is_endpoint =
+        |line: &[u8]| line.strip_prefix(b"event:").is_some_and(|name| name.trim_ascii() == b"endpoint");
+    seen.split(|byte| matches!(byte, b'\n' | b'\r')).any(is_endpoint)
 }
 
 fn is_success(status: u16) -> bool {

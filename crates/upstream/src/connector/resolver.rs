@@ -8,6 +8,7 @@ use toolplane_registry::Rejection;
 use crate::guard::{self, Policy};
 
 /// Resolves with the system and drops every address that the guard refuses.
+#[derive(Debug)]
 pub(super) struct GuardedResolver {
     policy: Policy,
 }

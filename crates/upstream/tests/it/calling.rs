@@ -9,7 +9,7 @@ use toolplane_upstream::Error;
 use toolplane_upstream::client::ToolCall;
 use toolplane_upstream::connector::Options;
 
-use crate::{AMPLE, call, call_a, client, client_with, target, with_header};
+use crate::{call, call_a, client, client_with, complete, target, with_header};
 
 const HANDSHAKE_AND_CALL: [&str; 4] = ["initialize", "notifications/initialized", "tools/call", "(DELETE)"];
 
@@ -17,7 +17,7 @@ const HANDSHAKE_AND_CALL: [&str; 4] = ["initialize", "notifications/initialized"
 async fn a_call_costs_a_handshake_and_its_session_is_closed_behind_it() {
     let upstream = FakeUpstream::builder().tool("a").start().await;
     let client = client();
-    let result = client.call_tool(&target(&upstream), &call("a", r#"{"q":1}"#), AMPLE).await.unwrap();
+    let result = complete(&client, &target(&upstream), &call("a", r#"{"q":1}"#)).await.unwrap();
     assert_eq!(
         result.content[0].as_str(),
         r#"{"type":"text","text":"{\"tool\":\"a\",\"arguments\":{\"q\":1}}"}"#
@@ -50,8 +50,10 @@ async fn arguments_meta_and_results_survive_to_the_letter() {
         name: "a".to_owned(),
         arguments: Some(RawJson::parse(r#"{"b":9007199254740993,"a":1e21}"#).unwrap()),
         meta: Some(RawJson::parse(r#"{"progressToken":"t","k":null}"#).unwrap()),
+        input_schema: None,
+        ..ToolCall::default()
     };
-    let answer = client().call_tool(&target(&upstream), &call, AMPLE).await.unwrap();
+    let answer = complete(&client(), &target(&upstream), &call).await.unwrap();
     assert_eq!(answer.content[0].as_str(), r#"{"type":"x/new","n":12345678901234567890123}"#);
     assert_eq!(answer.structured_content.unwrap().as_str(), r#"{"z":1e400,"a":-0.0}"#);
     assert_eq!(answer.meta.unwrap().as_str(), r#"{"k":[1.0]}"#);
@@ -66,8 +68,8 @@ async fn arguments_meta_and_results_survive_to_the_letter() {
 #[tokio::test]
 async fn absent_arguments_are_sent_as_an_empty_object_and_absent_meta_stays_absent() {
     let upstream = FakeUpstream::builder().tool("a").stateless().start().await;
-    let call = ToolCall { name: "a".to_owned(), arguments: None, meta: None };
-    client().call_tool(&target(&upstream), &call, AMPLE).await.unwrap();
+    let call = ToolCall { name: "a".to_owned(), ..ToolCall::default() };
+    complete(&client(), &target(&upstream), &call).await.unwrap();
     assert_eq!(upstream.requests().last().unwrap().params, r#"{"name":"a","arguments":{}}"#);
 }
 
@@ -79,7 +81,10 @@ async fn an_event_stream_may_hold_other_things_before_the_reply() {
     let upstream = FakeUpstream::builder().tool("a").stateless().sse_preamble(preamble).start().await;
     let result = call_a(&client(), &target(&upstream)).await.unwrap();
     assert_eq!(result.content.len(), 1);
-    assert!(upstream.count("(response)") > 0, "the upstream's own request is answered, not left hanging");
+    upstream.wait_for("(response)", 1).await;
+    let answers = upstream.requests();
+    let answer = answers.iter().find(|request| request.method == "(response)").unwrap();
+    assert_eq!(answer.params()["code"], -32601, "the upstream's own request is refused, not left hanging");
 }
 
 #[tokio::test]
@@ -184,7 +189,8 @@ async fn a_reply_over_the_limit_is_not_read_to_its_end() {
     let large = format!(r#"{{"content":[{{"type":"text","text":"{}"}}]}}"#, "x".repeat(100_000));
     for builder in [FakeUpstream::builder(), FakeUpstream::builder().sse()] {
         let upstream = builder.result("a", &large).start().await;
-        let client = client_with(Options { max_response_bytes: 50_000, ..Options::default() });
+        let client =
+            client_with(Options { max_response_bytes: 50_000, max_spare_sessions: 0, ..Options::default() });
         let error = call_a(&client, &target(&upstream)).await.unwrap_err();
         assert!(matches!(error, Error::TooLarge { limit: 50_000, .. }), "{error}");
     }

@@ -1,8 +1,8 @@
 //! Listings: pages, limits, upstreams that never stop.
 
-use toolplane_registry::RawJson;
+use toolplane_registry::{Protocol, RawJson};
 use toolplane_testkit::FakeUpstream;
-use toolplane_testkit::fake_upstream::{Builder, Fault};
+use toolplane_testkit::fake_upstream::{Builder, Era, Fault};
 use toolplane_upstream::Error;
 use toolplane_upstream::connector::Options;
 
@@ -22,7 +22,15 @@ async fn all_pages_are_followed_within_one_session() {
     client.close().await;
     assert_eq!(
         upstream.methods(),
-        ["initialize", "notifications/initialized", "tools/list", "tools/list", "tools/list", "(DELETE)"]
+        [
+            "server/discover",
+            "initialize",
+            "notifications/initialized",
+            "tools/list",
+            "tools/list",
+            "tools/list",
+            "(DELETE)"
+        ]
     );
 }
 
@@ -36,16 +44,18 @@ async fn tools_stay_as_they_were_sent() {
 }
 
 #[tokio::test]
-async fn the_next_listing_of_a_sessionless_upstream_is_one_request_and_sees_changes() {
+async fn the_next_listing_asks_anew_how_the_upstream_speaks_and_sees_changes() {
     let upstream = FakeUpstream::builder().tool("a").stateless().start().await;
     let client = client();
     client.list_tools(&target(&upstream), AMPLE).await.unwrap();
+    upstream.set_era(Era::Both);
     upstream.clear();
     upstream.set_tools(&[]);
     let listing = client.list_tools(&target(&upstream), AMPLE).await.unwrap();
     assert!(listing.tools.is_empty());
     assert_eq!(listing.server_name.as_deref(), Some("fake-upstream"));
-    assert_eq!(upstream.methods(), ["tools/list"]);
+    assert_eq!(listing.protocol, Protocol::Stateless);
+    assert_eq!(upstream.methods(), ["server/discover", "tools/list"]);
 }
 
 #[tokio::test]

@@ -1,26 +1,35 @@
 //! The client against real upstreams on the loopback interface.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests: whatever fails here should fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests: whatever fails here should fail the test"
+)]
 
 mod calling;
 mod connecting;
+mod eras;
 mod listing;
+mod lossless;
+mod lying;
 mod sessions;
+mod spares;
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 use toolplane_registry::RawJson;
 use toolplane_testkit::FakeUpstream;
-use toolplane_upstream::client::{Target, ToolCall, ToolResult};
+use toolplane_upstream::client::{Answer, Target, ToolCall, ToolResult};
 use toolplane_upstream::connector::{Connector, Options};
 use toolplane_upstream::{Client, Error};
 
 /// Long enough never to pass on a busy machine.
 const AMPLE: Duration = Duration::from_secs(30);
 
+/// A client that opens no session before it is needed, so that a test can tell every request that is made.
 fn client() -> Client {
-    client_with(Options::default())
+    client_with(Options { max_spare_sessions: 0, ..Options::default() })
 }
 
 fn client_with(options: Options) -> Client {
@@ -38,9 +47,17 @@ fn with_header(target: Target, name: &'static str, value: &'static str) -> Targe
 }
 
 fn call(name: &str, arguments: &str) -> ToolCall {
-    ToolCall { name: name.to_owned(), arguments: Some(RawJson::parse(arguments).unwrap()), meta: None }
+    let arguments = Some(RawJson::parse(arguments).unwrap());
+    ToolCall { name: name.to_owned(), arguments, ..ToolCall::default() }
+}
+
+async fn complete(client: &Client, target: &Target, call: &ToolCall) -> Result<ToolResult, Error> {
+    match client.call_tool(target, call, AMPLE).await? {
+        Answer::Complete(result) => Ok(result),
+        Answer::InputRequired(result) => panic!("the upstream wants to be asked again: {result:?}"),
+    }
 }
 
 async fn call_a(client: &Client, target: &Target) -> Result<ToolResult, Error> {
-    client.call_tool(target, &call("a", "{}"), AMPLE).await
+    complete(client, target, &call("a", "{}")).await
 }

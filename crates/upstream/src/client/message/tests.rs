@@ -1,44 +1,6 @@
-//! What survives, and what is refused.
+//! What is written, and what a reply is told by.
 
 use super::*;
-
-fn tool_result(text: &str) -> Result<ToolResult, Error> {
-    parse_tool_result(serde_json::from_str(text).unwrap())
-}
-
-#[test]
-fn a_tool_result_survives_to_the_letter() {
-    let block = r#"{"type":"vendor/new","n":12345678901234567890123,"x":1e400,"extra":[ 1 ]}"#;
-    let result = tool_result(&format!(
-        r#"{{"content":[{block}],"structuredContent":null,"isError":true,"_meta":{{"z":1,"a":2}},"more":1}}"#
-    ))
-    .unwrap();
-    assert_eq!(result.content[0].as_str(), block);
-    assert_eq!(result.structured_content.unwrap().as_str(), "null");
-    assert_eq!(result.meta.unwrap().as_str(), r#"{"z":1,"a":2}"#);
-    assert!(result.is_error);
-}
-
-#[test]
-fn structured_content_may_stand_alone() {
-    let result = tool_result(r#"{"structuredContent":{"value":7}}"#).unwrap();
-    assert!(result.content.is_empty() && !result.is_error && result.meta.is_none());
-    assert_eq!(result.structured_content.unwrap().as_str(), r#"{"value":7}"#);
-}
-
-#[test]
-fn what_is_no_tool_result_is_refused() {
-    for text in [
-        r#"{"content":"nope"}"#,
-        r#"{"content":["text"]}"#,
-        r#"{"content":[],"isError":"no"}"#,
-        "{}",
-        "[]",
-        "7",
-    ] {
-        assert!(matches!(tool_result(text), Err(Error::Protocol(_))), "{text}");
-    }
-}
 
 #[test]
 fn replies_are_told_apart_by_their_id() {
@@ -47,6 +9,7 @@ fn replies_are_told_apart_by_their_id() {
         Ok(Incoming::Reply(Err(error))) => error.to_string(),
         Ok(Incoming::Request { method, .. }) => format!("request {method}"),
         Ok(Incoming::Other) => "other".to_owned(),
+        Ok(Incoming::Note(_)) => "note".to_owned(),
         Err(error) => format!("broken: {error}"),
     };
     assert_eq!(kind(r#"{"jsonrpc":"2.0","id":7,"result":{"a":1}}"#), r#"result {"a":1}"#);
@@ -78,10 +41,8 @@ fn only_a_refusal_of_our_request_counts_as_its_answer() {
 
 #[test]
 fn a_call_is_written_with_raw_arguments_and_meta_only_when_there_is_one() {
-    let mut call = ToolCall { name: "t".to_owned(), arguments: None, meta: None };
-    let text = |call: &ToolCall| {
-        String::from_utf8(write(Some(1), "tools/call", Some(&CallParams::new(call))).unwrap()).unwrap()
-    };
+    let mut call = ToolCall { name: "t".to_owned(), ..ToolCall::default() };
+    let text = |call: &ToolCall| String::from_utf8(Ask::Call(call).write(1, false).unwrap()).unwrap();
     assert_eq!(
         text(&call),
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{}}}"#
