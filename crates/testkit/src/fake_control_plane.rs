@@ -29,7 +29,7 @@ use toolplane_proto::encode;
 use toolplane_proto::sync::registration_service_server::RegistrationServiceServer;
 use toolplane_proto::sync::subscribe_request::Message;
 use toolplane_proto::sync::sync_service_server::SyncServiceServer;
-use toolplane_proto::sync::{Ack, Hello, Nack, RefreshError, Update};
+use toolplane_proto::sync::{Ack, Hello, Hold, Nack, RefreshError, Update};
 use toolplane_registry::{Snapshot, Version};
 
 /// The registration credential that it accepts.
@@ -64,10 +64,13 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Script {
     refusal: Option<Status>,
+    hello_refusal: Option<Status>,
     effect: Option<Snapshot>,
     refresh_errors: Vec<RefreshError>,
     /// The version that answers name.
     version: Version,
+    /// The rollout that answers name.
+    hold: Option<Hold>,
 }
 
 impl FakeControlPlane {
@@ -117,6 +120,11 @@ impl FakeControlPlane {
         self.shared.script.lock().unwrap().refusal = Some(status);
     }
 
+    /// Ends every stream that begins from now on with this status, or takes nodes again.
+    pub fn refuse_hello(&self, status: Option<Status>) {
+        self.shared.script.lock().unwrap().hello_refusal = status;
+    }
+
     /// What the next change publishes.
     pub fn on_change(&self, snapshot: Snapshot) {
         self.shared.script.lock().unwrap().effect = Some(snapshot);
@@ -125,6 +133,11 @@ impl FakeControlPlane {
     /// Answers name this version from now on, whether it was published or not.
     pub fn promise(&self, version: &Version) {
         self.shared.script.lock().unwrap().version = version.clone();
+    }
+
+    /// Answers name this rollout from now on.
+    pub fn hold(&self, hold: Hold) {
+        self.shared.script.lock().unwrap().hold = Some(hold);
     }
 
     /// The domains that a refresh cannot list.

@@ -1,7 +1,7 @@
 //! A scripted MCP server over streamable HTTP.
 //!
-//! Speaks the handshake revisions, with or without sessions, in JSON or event streams. Records every request,
-//! misbehaves on demand, and stops when dropped. A tool answers with one text block that holds
+//! Speaks the handshake revisions, with or without sessions, the stateless one, or both, in JSON or event streams.
+//! Records every request, misbehaves on demand, and stops when dropped. A tool answers with one text block that holds
 //! `{"tool":…,"arguments":…}` unless a result was scripted for it.
 //!
 //! ```
@@ -19,6 +19,7 @@
 mod fault;
 mod script;
 mod serve;
+mod stateless;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use self::fault::Fault;
+pub use self::script::Era;
 use self::script::Script;
 
 /// A request that arrived.
@@ -42,7 +44,7 @@ pub struct Recorded {
     pub method: String,
     /// The headers.
     pub headers: HeaderMap,
-    /// `params` as they were sent, `null` when absent.
+    /// `params` as they were sent, of a message without a method its `error`; `null` when absent.
     pub params: String,
 }
 
@@ -69,6 +71,33 @@ struct Shared {
     /// Counts releases; a hanging request waits for the next one.
     releases: watch::Sender<u64>,
     connections: AtomicUsize,
+    /// Counts requests whose sender went away before the answer was complete.
+    abandoned: watch::Sender<usize>,
+}
+
+/// Notes, when dropped before the answer is complete, that nobody waits for it any more.
+#[derive(Debug)]
+struct Awaited {
+    shared: Arc<Shared>,
+    is_answered: bool,
+}
+
+impl Awaited {
+    fn new(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), is_answered: false }
+    }
+
+    fn answered(mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.shared.abandoned.send_modify(|count| *count += 1);
+        }
+    }
 }
 
 // ---- Recorded ----
@@ -113,6 +142,20 @@ impl Builder {
         self
     }
 
+    /// Speaks these revisions.
+    #[must_use]
+    pub fn era(mut self, era: Era) -> Self {
+        self.script.era = era;
+        self
+    }
+
+    /// Adds a tool that answers `{"before":…}`: the arguments that the call before it had in the same session.
+    #[must_use]
+    pub fn remembering_tool(mut self, name: &str) -> Self {
+        self.script.remembering.insert(name.to_owned());
+        self.tool(name)
+    }
+
     /// Replies with event streams.
     #[must_use]
     pub fn sse(mut self) -> Self {
@@ -120,7 +163,8 @@ impl Builder {
         self
     }
 
-    /// Sends this text in front of every reply; it makes sense for event streams only.
+    /// Sends this text in front of every reply; it makes sense for event streams only. `{token}` in it becomes the
+    /// progress token of the request.
     #[must_use]
     pub fn sse_preamble(mut self, text: &str) -> Self {
         text.clone_into(&mut self.script.preamble);
@@ -165,6 +209,7 @@ impl Builder {
                 requests: watch::Sender::default(),
                 releases: watch::Sender::default(),
                 connections: AtomicUsize::new(0),
+                abandoned: watch::Sender::default(),
             }),
             stop: CancellationToken::new(),
             serving: JoinSet::new(),
@@ -213,6 +258,11 @@ impl FakeUpstream {
         requests.wait_for(|requests| count(requests, method) >= times).await.unwrap();
     }
 
+    /// Waits until that many requests were given up by their sender before the answer was complete.
+    pub async fn wait_for_abandoned(&self, times: usize) {
+        self.shared.abandoned.subscribe().wait_for(|count| *count >= times).await.unwrap();
+    }
+
     /// How many connections were ever accepted.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
@@ -246,6 +296,21 @@ impl FakeUpstream {
     /// Starts or stops issuing and asking for session ids.
     pub fn set_stateful(&self, stateful: bool) {
         self.with_script(|script| script.stateful = stateful);
+    }
+
+    /// Speaks other revisions from now on.
+    pub fn set_era(&self, era: Era) {
+        self.with_script(|script| script.era = era);
+    }
+
+    /// Replies with event streams, or in JSON.
+    pub fn set_sse(&self, sse: bool) {
+        self.with_script(|script| script.sse = sse);
+    }
+
+    /// Sends bodies in pieces of these sizes, over and over.
+    pub fn set_pieces(&self, sizes: &[usize]) {
+        self.with_script(|script| script.pieces = sizes.to_vec());
     }
 
     /// Misbehaves whenever this method arrives, until told otherwise.

@@ -23,8 +23,12 @@ pub mod authority;
 pub mod database;
 pub mod fake_control_plane;
 pub mod fake_upstream;
+pub mod fault_proxy;
+pub mod raw_node;
 
 pub use authority::Authority;
 pub use database::{PrivatePostgres, TestDatabase};
 pub use fake_control_plane::FakeControlPlane;
 pub use fake_upstream::FakeUpstream;
+pub use fault_proxy::FaultProxy;
+pub use raw_node::RawNode;

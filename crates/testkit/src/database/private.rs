@@ -85,9 +85,22 @@ impl PrivatePostgres {
         run(&mut self.stop());
     }
 
+    /// Ends it as an operator does: connections are cut, transactions in flight are rolled back.
+    ///
+    /// # Panics
+    ///
+    /// When it is not running.
+    pub fn stop_fast(&self) {
+        run(&mut self.stop_in("fast"));
+    }
+
     fn stop(&self) -> Command {
+        self.stop_in("immediate")
+    }
+
+    fn stop_in(&self, mode: &str) -> Command {
         let mut command = self.command("pg_ctl");
-        command.args(["stop", "--wait", "--silent", "--mode=immediate"]);
+        command.args(["stop", "--wait", "--silent", "--mode", mode]);
         command
     }
 

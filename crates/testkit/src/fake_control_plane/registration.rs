@@ -7,7 +7,7 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use toolplane_proto::sync::registration_service_server::RegistrationService;
 use toolplane_proto::sync::{
-    CheckCredentialRequest, CheckCredentialResponse, DeregisterServerRequest, DeregisterServerResponse,
+    CheckCredentialRequest, CheckCredentialResponse, DeregisterServerRequest, DeregisterServerResponse, Hold,
     ListServersRequest, ListServersResponse, RefreshRegistryRequest, RefreshRegistryResponse,
     RefreshServerRequest, RefreshServerResponse, RegisterServerRequest, RegisterServerResponse, Version,
 };
@@ -42,6 +42,10 @@ impl Registration {
         }
         Ok(Some((&shared.script.lock().unwrap().version).into()))
     }
+
+    fn hold(&self) -> Option<Hold> {
+        self.0.script.lock().unwrap().hold.clone()
+    }
 }
 
 #[tonic::async_trait]
@@ -59,6 +63,7 @@ impl RegistrationService for Registration {
             tools_discovered: 1,
             tools_added: vec!["x".to_owned()],
             version,
+            hold: self.hold(),
         }))
     }
 
@@ -69,7 +74,12 @@ impl RegistrationService for Registration {
         let request = request.into_inner();
         let version = self.change("deregister", Some(&request.credential)).await?;
         let tools_removed = vec!["x".to_owned()];
-        Ok(Response::new(DeregisterServerResponse { domain: request.domain, tools_removed, version }))
+        Ok(Response::new(DeregisterServerResponse {
+            domain: request.domain,
+            tools_removed,
+            version,
+            hold: self.hold(),
+        }))
     }
 
     async fn list_servers(
@@ -90,6 +100,7 @@ impl RegistrationService for Registration {
             domain: request.domain,
             digest: request.expected_digest.unwrap_or_default(),
             version,
+            hold: self.hold(),
             ..RefreshServerResponse::default()
         }))
     }
@@ -100,7 +111,7 @@ impl RegistrationService for Registration {
     ) -> Result<Response<RefreshRegistryResponse>, Status> {
         let version = self.change("refresh", None).await?;
         let errors = self.0.script.lock().unwrap().refresh_errors.clone();
-        Ok(Response::new(RefreshRegistryResponse { version, errors }))
+        Ok(Response::new(RefreshRegistryResponse { version, errors, hold: self.hold() }))
     }
 
     async fn check_credential(

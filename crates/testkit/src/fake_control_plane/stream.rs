@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use toolplane_proto::sync::subscribe_request::Message as Said;
 use toolplane_proto::sync::subscribe_response::Message;
 use toolplane_proto::sync::sync_service_server::SyncService;
 use toolplane_proto::sync::{SubscribeRequest, SubscribeResponse};
@@ -36,12 +37,18 @@ impl SyncService for Sync {
                     () = shared.stop.cancelled() => break,
                     message = inbound.message() => match message {
                         Ok(Some(SubscribeRequest { message: Some(message) })) => {
+                            let is_hello = matches!(message, Said::Hello(_));
                             shared.heard.send_modify(|heard| heard.push(message));
+                            let refusal = shared.script.lock().unwrap().hello_refusal.clone();
+                            if let Some(status) = refusal.filter(|_| is_hello) {
+                                drop(updates.send(Err(status)).await);
+                                break;
+                            }
                         }
                         Ok(Some(_)) => {}
                         Ok(None) | Err(_) => break,
                     },
-                    changed = newest.changed() => {
+                    changed = newest.changed(), if shared.script.lock().unwrap().hello_refusal.is_none() => {
                         if changed.is_err() {
                             break;
                         }

@@ -24,7 +24,27 @@ pub(super) struct Script {
     /// By method, with how often they still apply; absent means always.
     pub(super) faults: HashMap<String, (Fault, Option<usize>)>,
     pub(super) sessions: HashSet<String>,
+    pub(super) era: Era,
+    /// Sizes of the pieces in which a body is sent, over and over; none: at once.
+    pub(super) pieces: Vec<usize>,
+    /// Tools that answer with what the call before them left in their session.
+    pub(super) remembering: HashSet<String>,
+    memory: HashMap<String, String>,
     issued: usize,
+}
+
+/// Which revisions an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Era {
+    /// Those with a handshake, up to 2025-11-25.
+    #[default]
+    Handshake,
+    /// 2026-07-28 and nothing else.
+    Stateless,
+    /// All of them.
+    Both,
+    /// The transport before streamable HTTP: a GET opens an event stream, a POST to it is not allowed.
+    OldTransport,
 }
 
 /// A JSON-RPC message as far as the upstream looks at it.
@@ -36,6 +56,8 @@ pub(super) struct Message {
     pub(super) method: Option<String>,
     #[serde(default)]
     pub(super) params: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub(super) error: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +80,10 @@ impl Default for Script {
             token: None,
             faults: HashMap::new(),
             sessions: HashSet::new(),
+            era: Era::default(),
+            pieces: Vec::new(),
+            remembering: HashSet::new(),
+            memory: HashMap::new(),
             issued: 0,
         }
     }
@@ -65,7 +91,7 @@ impl Default for Script {
 
 impl Message {
     pub(super) fn params(&self) -> &str {
-        self.params.as_ref().map_or("null", |params| params.get())
+        self.params.as_ref().or(self.error.as_ref()).map_or("null", |params| params.get())
     }
 }
 
@@ -82,6 +108,22 @@ impl Script {
         Some(fault)
     }
 
+    /// Whether a fault of that kind is due for a method.
+    pub(super) fn is_due(&self, method: &str, kind: impl Fn(&Fault) -> bool) -> bool {
+        self.faults.get(method).is_some_and(|(fault, left)| *left != Some(0) && kind(fault))
+    }
+
+    /// What comes before the reply to a request with these parameters.
+    pub(super) fn preamble(&self, params: &str) -> String {
+        #[derive(Deserialize)]
+        struct Params {
+            #[serde(default, rename = "_meta")]
+            meta: Value,
+        }
+        let meta = serde_json::from_str(params).map_or(Value::Null, |Params { meta }| meta);
+        self.preamble.replace("{token}", &meta.get("progressToken").unwrap_or(&Value::Null).to_string())
+    }
+
     pub(super) fn open_session(&mut self) -> String {
         self.issued += 1;
         let id = format!("session-{}", self.issued);
@@ -90,12 +132,13 @@ impl Script {
     }
 
     /// The `result` or `error` member of the answer.
-    pub(super) fn answer(&self, method: &str, params: &str) -> String {
+    pub(super) fn answer(&mut self, method: &str, params: &str, session: &str) -> String {
         match method {
             "initialize" => Self::initialize(params),
             "ping" => r#""result":{}"#.to_owned(),
+            "server/discover" if self.era != Era::Handshake => Self::discover(),
             "tools/list" => self.list(params),
-            "tools/call" => self.call(params),
+            "tools/call" => self.call(params, session),
             _ => error(-32601, "no such method"),
         }
     }
@@ -112,6 +155,18 @@ impl Script {
         format!(r#""result":{result}"#)
     }
 
+    fn discover() -> String {
+        let result = json!({
+            "supportedVersions": [super::stateless::VERSION],
+            "capabilities": {"tools": {}},
+            "resultType": "complete",
+            "ttlMs": 1000,
+            "cacheScope": "private",
+            "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "fake-upstream", "version": "1"}},
+        });
+        format!(r#""result":{result}"#)
+    }
+
     fn list(&self, params: &str) -> String {
         let params: Value = serde_json::from_str(params).unwrap();
         let cursor = params.get("cursor").and_then(Value::as_str).unwrap_or("0");
@@ -123,10 +178,11 @@ impl Script {
             return r#""result":{"tools":[],"nextCursor":"0"}"#.to_owned();
         }
         let next = if end < self.tools.len() { format!(r#","nextCursor":"{end}""#) } else { String::new() };
-        format!(r#""result":{{"tools":[{}]{next}}}"#, page.join(","))
+        let hints = if self.era == Era::Stateless { r#","ttlMs":1000,"cacheScope":"private""# } else { "" };
+        format!(r#""result":{{"tools":[{}]{next}{hints}}}"#, page.join(","))
     }
 
-    fn call(&self, params: &str) -> String {
+    fn call(&mut self, params: &str, session: &str) -> String {
         let Ok(CallParams { name, arguments }) = serde_json::from_str(params) else {
             return error(-32602, "malformed parameters");
         };
@@ -142,6 +198,11 @@ impl Script {
             return error(-32602, "unknown tool");
         }
         let arguments = arguments.map_or("null", RawValue::get);
+        if self.remembering.contains(&name) {
+            let before = self.memory.insert(session.to_owned(), arguments.to_owned());
+            let text = json!(format!(r#"{{"before":{}}}"#, before.as_deref().unwrap_or("null")));
+            return format!(r#""result":{{"content":[{{"type":"text","text":{text}}}]}}"#);
+        }
         let text = json!(format!(r#"{{"tool":{quoted},"arguments":{arguments}}}"#));
         format!(r#""result":{{"content":[{{"type":"text","text":{text}}}],"isError":false}}"#)
     }

@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::DefaultBodyLimit;
 use axum::response::Response;
 use axum::routing::any;
+use futures::StreamExt as _;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::fault::{Fault, text};
-use super::script::{Message, Script};
-use super::{Recorded, Shared};
+use super::fault::{Fault, in_pieces, text};
+use super::script::{Era, Message, Script};
+use super::{Awaited, Recorded, Shared, stateless};
 
 const SESSION_ID: &str = "mcp-session-id";
 
@@ -27,7 +29,7 @@ pub(super) fn router(shared: Arc<Shared>, stop: CancellationToken) -> Router {
 }
 
 async fn handle(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     stop: &CancellationToken,
     http_method: Method,
     headers: HeaderMap,
@@ -41,18 +43,51 @@ async fn handle(
     } else {
         None
     };
-    let method = match &message {
-        Some(message) => message.method.clone().unwrap_or_else(|| "(response)".to_owned()),
-        None => format!("({http_method})"),
-    };
+    let method = method_of(&http_method, message.as_ref());
     // Asked for before the request shows up in the records: a test that saw it may release it.
     let mut releases = shared.releases.subscribe();
     record(shared, &method, &headers, message.as_ref());
-    if !is_authorized(shared, &headers) {
+    let awaited = Awaited::new(shared);
+    let holds = shared.script.lock().unwrap().is_due(&method, |fault| matches!(fault, Fault::HoldReply));
+    let mut response = respond(shared, stop, &mut releases, http_method, &headers, message.as_ref()).await;
+    if holds {
+        response = held(response, releases, awaited).await;
+    } else {
+        awaited.answered();
+    }
+    response
+}
+
+/// The same reply in two parts: the last event follows once released.
+async fn held(response: Response, mut releases: watch::Receiver<u64>, awaited: Awaited) -> Response {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.remove(http::header::CONTENT_LENGTH);
+    let mut first = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let text = std::str::from_utf8(&first).unwrap();
+    let last = first.split_off(text.rfind("event: message").unwrap());
+    let last = async move {
+        releases.changed().await.unwrap();
+        awaited.answered();
+        last
+    };
+    let pieces = futures::stream::iter([first]).chain(futures::stream::once(last));
+    Response::from_parts(parts, Body::from_stream(pieces.map(Ok::<_, std::io::Error>)))
+}
+
+async fn respond(
+    shared: &Shared,
+    stop: &CancellationToken,
+    releases: &mut watch::Receiver<u64>,
+    http_method: Method,
+    headers: &HeaderMap,
+    message: Option<&Message>,
+) -> Response {
+    let method = &method_of(&http_method, message);
+    if !is_authorized(shared, headers) {
         return refuse(401);
     }
-    let fault = shared.script.lock().unwrap().take_fault(&method);
-    let id = message.as_ref().and_then(|message| message.id.as_ref()).map_or("null", |id| id.get());
+    let fault = shared.script.lock().unwrap().take_fault(method);
+    let id = message.and_then(|message| message.id.as_ref()).map_or("null", |id| id.get());
     match fault {
         Some(Fault::Hang) => {
             tokio::select! {
@@ -69,25 +104,60 @@ async fn handle(
         None => {}
     }
     let mut script = shared.script.lock().unwrap();
-    if let Some(status) = session_problem(&script, &method, &headers) {
+    answer(&mut script, &http_method, method, headers, message)
+}
+
+/// The proper answer, in the revisions that the upstream speaks.
+fn answer(
+    script: &mut Script,
+    http_method: &Method,
+    method: &str,
+    headers: &HeaderMap,
+    message: Option<&Message>,
+) -> Response {
+    let id = message.and_then(|message| message.id.as_ref()).map_or("null", |id| id.get());
+    if script.era == Era::OldTransport {
+        return if *http_method == Method::GET { stateless::old_stream() } else { refuse(405) };
+    }
+    let says_stateless = stateless::is_named(headers);
+    if script.era == Era::Stateless || (script.era == Era::Both && says_stateless) {
+        if message.is_none() {
+            return refuse(405);
+        }
+        let problem = stateless::problem(method, id, params_of(message), headers);
+        return problem.unwrap_or_else(|| reply(script, id, method, params_of(message), Issued::No("")));
+    }
+    if says_stateless {
+        return refuse(400);
+    }
+    if let Some(status) = session_problem(script, method, headers) {
         return refuse(status);
     }
     match message {
         Some(Message { id: Some(_), method: Some(_), .. }) if method == "initialize" => {
             let session = script.stateful.then(|| script.open_session());
-            reply(&script, id, &method, params_of(message.as_ref()), session)
+            let issued = session.map_or(Issued::No(""), Issued::Yes);
+            reply(script, id, method, params_of(message), issued)
         }
         Some(Message { id: Some(_), method: Some(_), .. }) => {
-            reply(&script, id, &method, params_of(message.as_ref()), None)
+            let session = headers.get(SESSION_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            reply(script, id, method, params_of(message), Issued::No(session))
         }
-        Some(_) => Response::builder().status(202).body(axum::body::Body::empty()).unwrap(),
-        None if http_method == Method::DELETE => {
+        Some(_) => Response::builder().status(202).body(Body::empty()).unwrap(),
+        None if *http_method == Method::DELETE => {
             if let Some(session) = headers.get(SESSION_ID).and_then(|value| value.to_str().ok()) {
                 script.sessions.remove(session);
             }
             text(200, "application/json", "{}".to_owned())
         }
         None => refuse(405),
+    }
+}
+
+fn method_of(http_method: &Method, message: Option<&Message>) -> String {
+    match message {
+        Some(message) => message.method.clone().unwrap_or_else(|| "(response)".to_owned()),
+        None => format!("({http_method})"),
     }
 }
 
@@ -121,14 +191,28 @@ fn session_problem(script: &Script, method: &str, headers: &HeaderMap) -> Option
     }
 }
 
-fn reply(script: &Script, id: &str, method: &str, params: &str, session: Option<String>) -> Response {
-    let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},{}}}"#, script.answer(method, params));
-    let mut response = if script.sse {
-        text(200, "text/event-stream", format!("{}event: message\ndata: {answer}\n\n", script.preamble))
-    } else {
-        text(200, "application/json", answer)
+/// The session of a reply.
+enum Issued<'a> {
+    /// It is new.
+    Yes(String),
+    /// It is the request's own, if it has one.
+    No(&'a str),
+}
+
+fn reply(script: &mut Script, id: &str, method: &str, params: &str, issued: Issued<'_>) -> Response {
+    let session = match &issued {
+        Issued::Yes(session) => session.as_str(),
+        Issued::No(session) => session,
     };
-    if let Some(session) = session {
+    let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},{}}}"#, script.answer(method, params, session));
+    let (kind, body) = if script.sse {
+        ("text/event-stream", format!("{}event: message\ndata: {answer}\n\n", script.preamble(params)))
+    } else {
+        ("application/json", answer)
+    };
+    let mut response =
+        if script.pieces.is_empty() { text(200, kind, body) } else { in_pieces(kind, body, &script.pieces) };
+    if let Issued::Yes(session) = issued {
         response.headers_mut().insert(SESSION_ID, HeaderValue::try_from(session).unwrap());
     }
     response
