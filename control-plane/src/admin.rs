@@ -8,6 +8,7 @@ mod convert;
 mod nodes;
 mod page;
 mod policies;
+mod rollouts;
 mod snapshots;
 mod status;
 mod tokens;
@@ -19,18 +20,18 @@ use std::sync::Arc;
 use axum::middleware;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tonic_health::server::HealthReporter;
 use toolplane_proto::admin::{
     audit_service_server::AuditServiceServer, node_service_server::NodeServiceServer,
     policy_service_server::PolicyServiceServer, snapshot_service_server::SnapshotServiceServer,
     token_service_server::TokenServiceServer, tool_service_server::ToolServiceServer,
     upstream_service_server::UpstreamServiceServer,
 };
-use toolplane_proto::sync::{
-    registration_service_server::RegistrationServiceServer, sync_service_server::SyncServiceServer,
-};
+use toolplane_proto::sync::registration_service_server::RegistrationServiceServer;
 
 use crate::clock::Clock;
 use crate::environment::Environment;
+use crate::metrics::{Metrics, rpc};
 use crate::registrar::Registrar;
 use crate::store::Store;
 use crate::stream::nodes::Nodes;
@@ -60,11 +61,24 @@ pub struct Parts {
     pub registration: registration::Service,
     /// The time of day.
     pub clock: Clock,
+    /// What is measured.
+    pub metrics: Metrics,
 }
 
 /// Every service, behind the token check, and health in front of it.
-pub async fn routes(parts: Parts) -> Result<Routes, tonic_reflection::server::Error> {
-    let Parts { store, registrar, tokens, nodes, environment, stream, registration, shutdown, clock } = parts;
+pub async fn routes(parts: Parts) -> Result<(Routes, HealthReporter), tonic_reflection::server::Error> {
+    let Parts {
+        store,
+        registrar,
+        tokens,
+        nodes,
+        environment,
+        stream,
+        registration,
+        shutdown,
+        clock,
+        metrics,
+    } = parts;
     let mut builder = Routes::builder();
     builder
         .add_service(
@@ -85,17 +99,20 @@ pub async fn routes(parts: Parts) -> Result<Routes, tonic_reflection::server::Er
         .add_service(NodeServiceServer::new(nodes::Service::new(nodes, registrar, clock.clone())))
         .add_service(TokenServiceServer::new(tokens::Service::new(Arc::clone(&store), clock)))
         .add_service(AuditServiceServer::new(audit::Service::new(store)))
-        .add_service(SyncServiceServer::new(stream).max_decoding_message_size(MAX_REQUEST))
+        .add_service(stream::Server::new(stream, MAX_REQUEST))
         .add_service(RegistrationServiceServer::new(registration).max_decoding_message_size(MAX_REQUEST))
         .add_service(
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(toolplane_proto::FILE_DESCRIPTOR_SET)
                 .build_v1()?,
         );
-    let guarded =
-        builder.routes().into_axum_router().layer(middleware::from_fn_with_state(tokens, auth::guard));
+    let guarded = builder
+        .routes()
+        .into_axum_router()
+        .layer(middleware::from_fn_with_state(tokens, auth::guard))
+        .layer(middleware::from_fn_with_state(metrics, rpc::measure));
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     let open = Routes::new(health_service).into_axum_router();
-    Ok(Routes::from(open.fallback_service(guarded)))
+    Ok((Routes::from(open.fallback_service(guarded)), health))
 }

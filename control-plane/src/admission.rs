@@ -14,11 +14,12 @@ pub const MAX_DESCRIPTION_CHARS: usize = 4096;
 pub const MAX_HEADERS: usize = 64;
 /// Most globs in one list.
 pub const MAX_GLOBS: usize = 1024;
+
 /// Checks an upstream's configuration; all mistakes at once.
 pub fn check(upstream: &Upstream, guard: &guard::Policy) -> Result<(), Vec<Rejection>> {
     let subject = format!("upstream `{}`", upstream.domain);
     let mut rejections = Vec::new();
-    for url in std::iter::once(&upstream.url).chain(upstream.discovery_url.as_ref()) {
+    for url in addresses(upstream) {
         rejections.extend(guard::check_url(url, guard).err());
     }
     if upstream.description.chars().count() > MAX_DESCRIPTION_CHARS {
@@ -43,7 +44,27 @@ pub fn check(upstream: &Upstream, guard: &guard::Policy) -> Result<(), Vec<Rejec
             rejections.extend(Globs::compile(globs).err());
         }
     }
+    let limits = upstream.limits.check().err().into_iter().flatten();
+    rejections
+        .extend(limits.map(|found| {
+            Rejection::new(&subject, found.rule, format!("{} {}", found.subject, found.reason))
+        }));
     if rejections.is_empty() { Ok(()) } else { Err(rejections) }
+}
+
+/// Refuses an address with credentials in it, unless it is the one that is held: addresses are shown to whoever may
+/// read, and only headers are sealed.
+pub fn check_userinfo(upstream: &Upstream, held: Option<&Upstream>) -> Result<(), Vec<Rejection>> {
+    let known: Vec<&String> = held.into_iter().flat_map(addresses).collect();
+    let given = addresses(upstream).filter(|url| !known.contains(url) && guard::has_userinfo(url));
+    let reason =
+        "holds a user name or password, which would be readable: give an `authorization` header instead";
+    let rejections: Vec<Rejection> = given.map(|_| Rejection::new("url", Rule::Setting, reason)).collect();
+    if rejections.is_empty() { Ok(()) } else { Err(rejections) }
+}
+
+fn addresses(upstream: &Upstream) -> impl Iterator<Item = &String> {
+    std::iter::once(&upstream.url).chain(upstream.discovery_url.as_ref())
 }
 
 /// Checks one configured header; the rejection is filed under the subject.
@@ -54,7 +75,7 @@ pub fn check_header(subject: &str, header: &Header) -> Result<(), Rejection> {
 
 #[cfg(test)]
 mod tests {
-    use toolplane_registry::{Domain, Secret};
+    use toolplane_registry::{Domain, Limits, Secret};
 
     use super::*;
 
@@ -68,13 +89,28 @@ mod tests {
             discovery_url: Some("ftp://x/".into()),
             headers: vec![header("Host", "h"), header("x-ok", "line\r\nbreak s3cr3t"), header(" ", "v")],
             description: "d".repeat(MAX_DESCRIPTION_CHARS + 1),
+            limits: Limits { max_concurrency: Some(0), ..Limits::default() },
             ..Upstream::new(Domain::parse("a").unwrap(), "http://169.254.169.254/")
         };
         let rejections = check(&upstream, &guard::Policy::default()).unwrap_err();
         let rules: Vec<_> = rejections.iter().map(|r| r.rule).collect();
         assert_eq!(rules.iter().filter(|rule| **rule == Rule::Header).count(), 3, "{rejections:?}");
-        assert!(rules.contains(&Rule::Limit) && rules.contains(&Rule::UrlGuard), "{rejections:?}");
+        assert!(rules.contains(&Rule::UrlGuard), "{rejections:?}");
+        assert_eq!(rules.iter().filter(|rule| **rule == Rule::Limit).count(), 2, "{rejections:?}");
+        assert!(format!("{rejections:?}").contains("limit `max_concurrency` is 0"), "{rejections:?}");
         assert!(!format!("{rejections:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn credentials_in_an_address_are_refused_unless_they_are_held_already() {
+        let with = |url: &str| Upstream::new(Domain::parse("a").unwrap(), url);
+        let found = check_userinfo(&with("http://user:s3cr3t@127.0.0.1:9/mcp"), None).unwrap_err();
+        assert!(found.len() == 1 && found[0].reason.contains("header"), "{found:?}");
+        assert!(!format!("{found:?}").contains("s3cr3t"));
+        let held = with("http://user@127.0.0.1:9/mcp");
+        assert_eq!(check_userinfo(&held, Some(&held)), Ok(()));
+        assert!(check_userinfo(&with("http://user@127.0.0.1:8/mcp"), Some(&held)).is_err());
+        assert_eq!(check_userinfo(&with("http://127.0.0.1:9/m@cp?a=b@c"), None), Ok(()));
     }
 
     #[test]

@@ -74,6 +74,17 @@ impl Environment {
         for upstream in &self.upstreams {
             let upstream = Upstream { owner: Owner::Environment, ..upstream.clone() };
             match stored.upstreams.get(&upstream.domain) {
+                // Its row is there and cannot be read: declaring it mends it.
+                None if stored.unreadable.contains_key(&upstream.domain) => {
+                    // Nor can a freeze be relied on, whose tools go with this.
+                    changes.push(Change::ResumeUpstream { domain: upstream.domain.clone() });
+                    changes.push(Change::ReplaceUpstream {
+                        upstream,
+                        config_id: new_id(),
+                        expected: None,
+                        listing: None,
+                    });
+                }
                 None => {
                     changes.push(Change::CreateUpstream { upstream, config_id: new_id(), listing: None });
                 }
@@ -123,10 +134,14 @@ mod tests {
             })
             .collect();
         Registry {
+            rollout: None,
+            unreadable: BTreeMap::new(),
+            committed_at: None,
             head: Head { store_id: "s".into(), number: 1 },
             upstreams,
             policy: None,
             environment: String::new(),
+            request_keys: Vec::new(),
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use toolplane_registry::policy::AccessPolicy;
 use toolplane_registry::upstream::Upstream;
-use toolplane_registry::{Digest, Domain, Rejection};
+use toolplane_registry::{Digest, Domain, Protocol, Rejection};
 
 use crate::snapshots::{self, Published, Rules};
 use crate::store::history::{Past, PastDomain, Publication};
@@ -76,6 +76,7 @@ fn registry(past: Past, head: Head) -> Registry {
                 error: String::new(),
                 tools,
                 approved,
+                protocol: Protocol::Unknown,
             });
             let registered = Registered {
                 upstream,
@@ -89,7 +90,16 @@ fn registry(past: Past, head: Head) -> Registry {
         })
         .collect();
     let policy = policy.map(|access| Policy { access, etag: String::new() });
-    Registry { head, upstreams, policy, environment: String::new() }
+    Registry {
+        head,
+        committed_at: None,
+        upstreams,
+        policy,
+        environment: String::new(),
+        rollout: None,
+        unreadable: BTreeMap::new(),
+        request_keys: Vec::new(),
+    }
 }
 
 // ---- Recorder ----
@@ -111,7 +121,7 @@ impl Recorder {
     }
 
     async fn note(&self, published: &Published) -> Result<(), store::Error> {
-        let Published { registry, snapshot, admitted: _ } = published;
+        let Published { registry, snapshot, admitted: _, baseline: _ } = published;
         let publication = Publication {
             digest: snapshot.digest(),
             domains: snapshot.domains().len(),

@@ -13,6 +13,11 @@ pub(crate) fn new_secret() -> String {
     format!("tp_{}", URL_SAFE_NO_PAD.encode(random::<32>()))
 }
 
+/// A symmetric key of 256 random bits.
+pub(crate) fn new_key() -> [u8; 32] {
+    random()
+}
+
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     #[expect(clippy::expect_used, reason = "an operating system without randomness cannot run us safely")]

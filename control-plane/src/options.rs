@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use opentelemetry::metrics::Meter;
 use toolplane_registry::upstream::SchemaPolicy;
 use toolplane_registry::{Rejection, Rule, Secret, schema};
 use toolplane_upstream::guard;
@@ -39,9 +40,17 @@ pub struct Options {
     pub poll_interval: Duration,
     /// How many versions are kept with their content.
     pub history_keep: u32,
+    /// How long what is not the registry is kept.
+    pub retention: Retention,
+    /// How long the database may take for one step.
+    pub database_timeout: Duration,
+    /// How long it may be away before nodes are sent to other control planes.
+    pub database_grace: Duration,
     /// How often this control plane says in the store that it lives. Its nodes are shown as disconnected when it
     /// has not for three times as long.
     pub heartbeat: Duration,
+    /// Where measurements go; absent: nothing is measured.
+    pub meter: Option<Meter>,
 }
 
 /// How and when upstreams are listed.
@@ -55,6 +64,15 @@ pub struct Refresh {
     pub concurrency: usize,
     /// Bearer token for listing, for upstreams without credentials of their own.
     pub auth_token: Option<Secret>,
+}
+
+/// How long records are kept; absent: for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Audit records.
+    pub audit: Option<Duration>,
+    /// Nodes, from when they were connected last.
+    pub nodes: Option<Duration>,
 }
 
 /// Rules for what upstreams list.
@@ -71,6 +89,13 @@ pub struct Ingest {
 impl Default for Refresh {
     fn default() -> Self {
         Self { interval: None, deadline: Duration::from_secs(10), concurrency: 16, auth_token: None }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = |days: u64| Some(Duration::from_hours(days.saturating_mul(24)));
+        Self { audit: days(90), nodes: days(7) }
     }
 }
 
@@ -91,7 +116,11 @@ impl Options {
             ingest: Ingest::default(),
             poll_interval: Duration::from_secs(1),
             history_keep: 100,
+            retention: Retention::default(),
+            database_timeout: Duration::from_secs(10),
+            database_grace: Duration::from_secs(10),
             heartbeat: Duration::from_secs(5),
+            meter: None,
         }
     }
 
@@ -112,6 +141,9 @@ impl Options {
         }
         if self.history_keep == 0 {
             refuse("history", "must keep at least 1 version");
+        }
+        if self.database_timeout.is_zero() {
+            refuse("database timeout", "must be longer than zero");
         }
         if self.heartbeat.is_zero() {
             refuse("heartbeat", "must be longer than zero");

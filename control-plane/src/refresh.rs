@@ -2,8 +2,7 @@
 //!
 //! Owns the listing of one upstream ([`Lister`]), of many on demand ([`Rounds`]) and of those that are due
 //! ([`Schedule`]): concurrently, each with a deadline, each stored as soon as it answers, so that a slow upstream
-//! delays nobody. Never decides what of a listing is
-//! served; that is pure and happens when a snapshot is built.
+//! delays nobody. Never decides what of a listing is served; that is pure and happens when a snapshot is built.
 
 mod rounds;
 mod schedule;
@@ -12,11 +11,11 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use toolplane_registry::upstream::{Header, Upstream};
-use toolplane_registry::{RawJson, Secret};
+use toolplane_registry::{Protocol, RawJson, Secret};
 use toolplane_upstream::client::Target;
 use toolplane_upstream::{Client, auth};
 
-pub use rounds::{Outcome, Parts, Rounds};
+pub use rounds::{Answer, Outcome, Parts, Rounds};
 pub use schedule::Schedule;
 
 use crate::store::{Listing, Millis};
@@ -29,6 +28,15 @@ pub struct Lister {
     auth_token: Option<Secret>,
 }
 
+/// What an upstream answered.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The tools, exactly as sent.
+    pub tools: Vec<RawJson>,
+    /// How the address speaks that tools are called at.
+    pub protocol: Protocol,
+}
+
 impl Lister {
     /// A lister; `auth_token` serves upstreams that have no credentials of their own.
     pub fn new(client: Client, deadline: Duration, auth_token: Option<Secret>) -> Self {
@@ -36,12 +44,20 @@ impl Lister {
     }
 
     /// Asks for the tools, with the discovery credentials and never with a caller's.
-    pub async fn list(&self, upstream: &Upstream) -> Result<Vec<RawJson>, toolplane_upstream::Error> {
-        let target = self.target(upstream);
-        Ok(self.client.list_tools(&target, self.deadline).await?.tools)
+    pub async fn list(&self, upstream: &Upstream) -> Result<Listed, toolplane_upstream::Error> {
+        let target = self.target(upstream, upstream.listing_url());
+        let listing = self.client.list_tools(&target, self.deadline);
+        if upstream.discovery_url.is_none() {
+            let listing = listing.await?;
+            return Ok(Listed { tools: listing.tools, protocol: listing.protocol });
+        }
+        // Calls go elsewhere, and that may speak otherwise. Where it does not say, calls find out.
+        let called = self.target(upstream, &upstream.url);
+        let (listing, probed) = futures::join!(listing, self.client.probe(&called, self.deadline));
+        Ok(Listed { tools: listing?.tools, protocol: probed.unwrap_or_default() })
     }
 
-    fn target(&self, upstream: &Upstream) -> Target {
+    fn target(&self, upstream: &Upstream, url: &str) -> Target {
         let mut headers = upstream.headers.clone();
         let has_own = headers.iter().any(|header| header.name == AUTHORIZATION.as_str());
         if let (false, Some(token)) = (has_own, &self.auth_token) {
@@ -49,18 +65,19 @@ impl Lister {
             headers.push(Header { name: AUTHORIZATION.to_string(), value });
         }
         Target {
-            url: upstream.listing_url().to_owned(),
+            url: url.to_owned(),
             headers: auth::outgoing_headers(&headers, None, &http::HeaderMap::new(), &[]),
             session_mode: upstream.session_mode,
-            config_id: String::new(),
             domain: Some(upstream.domain.clone()),
+            ..Target::plain("")
         }
     }
 }
 
 /// A listing that succeeded now.
-pub fn succeeded(upstream: &Upstream, before: Option<&Listing>, tools: Vec<RawJson>, at: Millis) -> Listing {
+pub fn succeeded(upstream: &Upstream, before: Option<&Listing>, listed: Listed, at: Millis) -> Listing {
     use toolplane_registry::upstream::SchemaPolicy;
+    let Listed { tools, protocol } = listed;
     let approved = match upstream.schema_policy {
         SchemaPolicy::Accept => None,
         // What a pinned upstream listed first is what its operator saw when registering it.
@@ -69,14 +86,21 @@ pub fn succeeded(upstream: &Upstream, before: Option<&Listing>, tools: Vec<RawJs
             .and_then(|before| before.approved.clone().or_else(|| Some(before.tools.clone())))
             .or_else(|| Some(tools.clone())),
     };
-    Listing { attempt_at: at, success_at: Some(at), error: String::new(), tools, approved }
+    Listing { attempt_at: at, success_at: Some(at), error: String::new(), tools, approved, protocol }
 }
 
 /// A listing that failed now and keeps what was known.
 pub fn failed(before: Option<&Listing>, error: String, at: Millis) -> Listing {
     match before {
         Some(before) => Listing { attempt_at: at, error, ..before.clone() },
-        None => Listing { attempt_at: at, success_at: None, error, tools: Vec::new(), approved: None },
+        None => Listing {
+            attempt_at: at,
+            success_at: None,
+            error,
+            tools: Vec::new(),
+            approved: None,
+            protocol: Protocol::Unknown,
+        },
     }
 }
 
@@ -91,6 +115,10 @@ mod tests {
         RawJson::from(&serde_json::json!({"name": name, "inputSchema": {}}))
     }
 
+    fn listed(name: &str) -> Listed {
+        Listed { tools: vec![raw(name)], protocol: Protocol::Stateless }
+    }
+
     #[test]
     fn a_pin_approves_the_first_listing_and_keeps_it() {
         let pinned = Upstream {
@@ -98,17 +126,18 @@ mod tests {
             ..Upstream::new(Domain::parse("a").unwrap(), "http://a/mcp")
         };
         let never = failed(None, "away".into(), 1);
-        let first = succeeded(&pinned, Some(&never), vec![raw("x")], 2);
+        let first = succeeded(&pinned, Some(&never), listed("x"), 2);
         assert_eq!(first.approved, Some(vec![raw("x")]));
-        let second = succeeded(&pinned, Some(&first), vec![raw("y")], 3);
+        let second = succeeded(&pinned, Some(&first), listed("y"), 3);
         assert_eq!((second.tools, second.approved), (vec![raw("y")], Some(vec![raw("x")])));
     }
 
     #[test]
     fn a_failure_keeps_the_tools_known() {
         let upstream = Upstream::new(Domain::parse("a").unwrap(), "http://a/mcp");
-        let before = succeeded(&upstream, None, vec![raw("x")], 1);
+        let before = succeeded(&upstream, None, listed("x"), 1);
         let after = failed(Some(&before), "away".into(), 2);
         assert_eq!((after.tools, after.success_at, after.error.as_str()), (vec![raw("x")], Some(1), "away"));
+        assert_eq!(after.protocol, Protocol::Stateless);
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use toolplane_proto::sync;
 use toolplane_registry::upstream::{Header, Upstream};
-use toolplane_registry::{Digest, Domain, Secret};
+use toolplane_registry::{Digest, Domain, Secret, Version};
 use toolplane_upstream::guard::display_url;
 
 use self::credential::Verifier;
@@ -77,6 +77,18 @@ fn merge(
     upstream
 }
 
+/// The rollout under way, so that the node can tell whether it is to serve what was changed.
+fn hold(registrar: &Registrar) -> Option<sync::Hold> {
+    let published = registrar.current();
+    let rollout = published.registry.rollout.as_ref()?;
+    let baseline = Version::new(published.version().store_id(), rollout.baseline);
+    Some(sync::Hold {
+        label: rollout.canary.label().to_owned(),
+        value: rollout.canary.value().to_owned(),
+        baseline: Some((&baseline).into()),
+    })
+}
+
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
@@ -95,6 +107,7 @@ impl sync::registration_service_server::RegistrationService for Service {
             .register(&actor, &domain, |held| merge(&request, &domain, held, &self.ingest))
             .await
             .map_err(|error| refuse(&error))?;
+        fail::fail_point!("control-plane.answer.before");
         let upstream = &changed.upstream.upstream;
         Ok(Response::new(sync::RegisterServerResponse {
             domain: domain.to_string(),
@@ -103,6 +116,7 @@ impl sync::registration_service_server::RegistrationService for Service {
             tools_discovered: count(changed.tool_count),
             tools_added: changed.added,
             version: Some((&changed.version).into()),
+            hold: hold(&self.registrar),
         }))
     }
 
@@ -118,6 +132,7 @@ impl sync::registration_service_server::RegistrationService for Service {
             domain: domain.to_string(),
             tools_removed: changed.removed,
             version: Some((&changed.version).into()),
+            hold: hold(&self.registrar),
         }))
     }
 
@@ -163,6 +178,7 @@ impl sync::registration_service_server::RegistrationService for Service {
             digest: accepted.digest.to_string(),
             version: Some((&changed.version).into()),
             digest_changed: accepted.digest_changed,
+            hold: hold(&self.registrar),
         }))
     }
 
@@ -174,6 +190,7 @@ impl sync::registration_service_server::RegistrationService for Service {
         Ok(Response::new(sync::RefreshRegistryResponse {
             version: Some(refreshed.after.version().into()),
             errors: errors(refreshed.outcome),
+            hold: hold(&self.registrar),
         }))
     }
 
@@ -189,6 +206,8 @@ impl sync::registration_service_server::RegistrationService for Service {
 fn errors(outcome: Outcome) -> Vec<sync::RefreshError> {
     outcome
         .into_iter()
-        .filter_map(|(domain, error)| Some(sync::RefreshError { domain: domain.to_string(), error: error? }))
+        .filter_map(|(domain, answer)| {
+            Some(sync::RefreshError { domain: domain.to_string(), error: answer.reason()? })
+        })
         .collect()
 }

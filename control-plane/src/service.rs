@@ -5,6 +5,8 @@
 //! until it is told to stop.
 
 mod bootstrap;
+mod ground;
+mod health;
 mod serve;
 
 use std::sync::Arc;
@@ -12,24 +14,26 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
-use toolplane_registry::{Digest, ErrorCode, Rejection};
+use tonic_health::server::HealthReporter;
+use toolplane_registry::{ErrorCode, Rejection};
 use toolplane_tls::server as tls;
-use toolplane_upstream::{Client, Connector, connector};
+use toolplane_upstream::Client;
 
+use self::ground::Ground;
 use crate::admin;
-use crate::admin::auth::Tokens;
 use crate::clock::Clock;
 use crate::history::Recorder;
-use crate::ids::new_id;
 use crate::options::Options;
-use crate::refresh::{self, Lister, Rounds, Schedule};
+use crate::refresh::{Lister, Schedule};
 use crate::registrar::{self, Registrar};
-use crate::registration::{self, credential::Verifier};
-use crate::snapshots::{self, Rules, Snapshots};
-use crate::store::{self, Millis, Store};
+use crate::registration;
+use crate::request_keys;
+use crate::retention::Retention;
+use crate::snapshots::{self, Snapshots};
+use crate::store::{self, Store};
 use crate::stream::{self, nodes::Nodes};
 
-pub use self::serve::Listener;
+pub use self::serve::{Listener, server};
 
 /// Why a control plane did not start or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +83,7 @@ impl Error {
 #[derive(Debug)]
 pub struct Service {
     routes: Routes,
+    health: HealthReporter,
     tls: Option<(tls::Server, tls::Reloader)>,
     background: Background,
     handle: snapshots::Handle,
@@ -87,64 +92,31 @@ pub struct Service {
     shutdown: CancellationToken,
 }
 
-/// What a start finds, or makes, before anything is assembled.
-struct Ground {
-    clock: Clock,
-    started_at: Millis,
-    store: Arc<dyn Store>,
-    tokens: Tokens,
-    verifier: Arc<Verifier>,
-    rules: Rules,
-    environment_at: Option<Millis>,
-    client: Client,
-    nodes: Nodes,
-}
-
 /// What runs beside the servers.
 #[derive(Debug)]
 struct Background {
     snapshots: Snapshots,
     recorder: Recorder,
     schedule: Schedule,
+    retention: Retention,
     nodes: Nodes,
     heartbeat: std::time::Duration,
+    store: Arc<dyn Store>,
+    clock: Clock,
 }
 
 impl Service {
     /// Opens the store, reconciles the environment's upstreams and builds the first snapshot.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let tls = check(&options).map_err(Error::Settings)?;
-        let Ground { clock, started_at, store, tokens, verifier, rules, environment_at, client, nodes } =
-            Ground::prepare(&options).await?;
-        let (snapshots, handle) =
-            Snapshots::start(Arc::clone(&store), rules.clone(), options.poll_interval, clock.clone()).await?;
-        let tasks = TaskTracker::new();
-        let shutdown = CancellationToken::new();
-        let lister =
-            Lister::new(client.clone(), options.refresh.deadline, options.refresh.auth_token.clone());
-        let rounds = Rounds::new(refresh::Parts {
-            store: Arc::clone(&store),
-            snapshots: handle.clone(),
-            lister: lister.clone(),
-            rules: rules.clone(),
-            clock: clock.clone(),
-            concurrency: options.refresh.concurrency,
-            tasks: tasks.clone(),
-            stopping: shutdown.clone(),
-        });
-        let background = Background {
-            snapshots,
-            recorder: Recorder { store: Arc::clone(&store), keep: options.history_keep },
-            nodes: nodes.clone(),
-            heartbeat: options.heartbeat,
-            schedule: Schedule {
-                rounds: rounds.clone(),
-                control_plane: nodes.control_plane().to_owned(),
-                options: options.refresh,
-                started_at,
-                environment_at,
-            },
-        };
+        let ground = Ground::prepare(&options).await?;
+        let (snapshots, handle) = ground.publish(&options).await?;
+        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let refresh = &options.refresh;
+        let lister = Lister::new(ground.client.clone(), refresh.deadline, refresh.auth_token.clone());
+        let rounds = ground.rounds(&options, &handle, &lister, (&tasks, &shutdown));
+        let background = ground.background(&options, snapshots, rounds.clone());
+        let Ground { clock, store, tokens, verifier, rules, client, nodes, metrics, .. } = ground;
         let registrar = Registrar::new(registrar::Parts {
             store: Arc::clone(&store),
             snapshots: handle.clone(),
@@ -154,8 +126,13 @@ impl Service {
             guard: options.guard,
             clock: clock.clone(),
         });
-        let stop = shutdown.clone();
-        let stream = stream::Service::new(handle.clone(), nodes.clone(), clock.clone(), tasks.clone(), stop);
+        let stream = stream::Service::new(
+            handle.clone(),
+            nodes.clone(),
+            clock.clone(),
+            (tasks.clone(), shutdown.clone()),
+            metrics.clone(),
+        );
         let parts = admin::Parts {
             stream,
             registration: registration::Service::new(registrar.clone(), verifier, options.ingest),
@@ -166,9 +143,10 @@ impl Service {
             tokens,
             nodes,
             clock,
+            metrics,
         };
-        let routes = admin::routes(parts).await.map_err(|error| Error::Serve(error.into()))?;
-        Ok(Self { routes, tls, background, handle, client, tasks, shutdown })
+        let (routes, health) = admin::routes(parts).await.map_err(|error| Error::Serve(error.into()))?;
+        Ok(Self { routes, health, tls, background, handle, client, tasks, shutdown })
     }
 
     /// What is published; changes arrive as they are made.
@@ -178,8 +156,11 @@ impl Service {
 
     /// Serves on every listener until the token is cancelled, then ends streams and finishes what is running.
     pub async fn run(self, listeners: Vec<Listener>, shutdown: CancellationToken) -> Result<(), Error> {
-        let Self { routes, tls, background, handle, client, tasks, shutdown: stopping } = self;
-        background.spawn(&handle, &tasks, &stopping);
+        let Self { routes, health, tls, background, handle, client, tasks, shutdown: stopping } = self;
+        tasks.spawn(health::report(health, handle.reach_of_database(), stopping.clone()));
+        let finished = CancellationToken::new();
+        let nodes = background.nodes.clone();
+        background.spawn(&handle, &tasks, &stopping, &finished);
         let tls = tls.map(|(server, reloader)| {
             tasks.spawn(reloader.run(stopping.clone()));
             server
@@ -197,45 +178,38 @@ impl Service {
             }
         };
         stopping.cancel();
+        // No sooner: a change that is committed while requests finish has to be published, or its caller waits in vain.
+        finished.cancel();
         tasks.close();
         tasks.wait().await;
+        // Every stream has said how it ended.
+        nodes.flush().await;
         client.close().await;
         result.map(drop)
     }
 }
 
-impl Ground {
-    async fn prepare(options: &Options) -> Result<Self, Error> {
-        let clock = Clock::system();
-        let started_at = clock.now();
-        let key = Arc::new(load_key(options)?);
-        let store = store::open(options.database_url.expose(), Arc::clone(&key)).await?;
-        let tokens = Tokens::new(Arc::clone(&store), clock.clone());
-        bootstrap::tokens(options, store.as_ref(), &tokens, &clock).await?;
-        let verifier = Verifier::new(&options.registration, tokens.clone()).map_err(|reason| {
-            let rule = toolplane_registry::Rule::Setting;
-            Error::Settings(vec![Rejection::new("registration by signed tokens", rule, reason)])
-        })?;
-        let rules = rules(options, &key, verifier.is_enabled());
-        let environment_at = bootstrap::environment(&rules, store.as_ref(), &clock).await?;
-        let connector =
-            Connector::new(connector::Options { guard: options.guard.clone(), ..Default::default() })?;
-        let client = Client::new(connector);
-        let nodes = Nodes::new(Arc::clone(&store), clock.clone(), &new_id());
-        nodes.renew_lease(options.heartbeat).await?;
-        let verifier = Arc::new(verifier);
-        Ok(Self { clock, started_at, store, tokens, verifier, rules, environment_at, client, nodes })
-    }
-}
-
 impl Background {
-    fn spawn(self, handle: &snapshots::Handle, tasks: &TaskTracker, stopping: &CancellationToken) {
-        let Self { snapshots, recorder, schedule, nodes, heartbeat } = self;
-        tasks.spawn(recorder.run(handle.subscribe(), stopping.clone()));
-        tasks.spawn(snapshots.run(stopping.clone()));
+    /// What requests need goes on until they are `finished`, everything else until it is told that it is `stopping`.
+    fn spawn(
+        self,
+        handle: &snapshots::Handle,
+        tasks: &TaskTracker,
+        stopping: &CancellationToken,
+        finished: &CancellationToken,
+    ) {
+        let Self { snapshots, recorder, schedule, retention, nodes, heartbeat, store, clock } = self;
+        tasks.spawn(recorder.run(handle.subscribe(), finished.clone()));
+        tasks.spawn(snapshots.run(finished.clone()));
         tasks.spawn(schedule.run(stopping.clone()));
+        tasks.spawn(retention.run(stopping.clone()));
         let stopping = stopping.clone();
-        tasks.spawn(async move { stopping.run_until_cancelled(nodes.keep_lease(heartbeat)).await });
+        tasks.spawn(async move { stopping.run_until_cancelled(request_keys::keep(store, clock)).await });
+        let finished = finished.clone();
+        tasks.spawn(async move {
+            let keeping = async { tokio::join!(nodes.keep_lease(heartbeat), nodes.keep_records()) };
+            finished.run_until_cancelled(keeping).await
+        });
     }
 }
 
@@ -244,24 +218,5 @@ fn check(options: &Options) -> Result<Option<(tls::Server, tls::Reloader)>, Vec<
     match (options.validate(), options.tls.clone().map(tls::Files::load).transpose()) {
         (Ok(()), Ok(tls)) => Ok(tls),
         (settings, tls) => Err(settings.err().into_iter().chain(tls.err()).flatten().collect()),
-    }
-}
-
-fn rules(options: &Options, key: &toolplane_seal::Key, registration_enabled: bool) -> Rules {
-    let mut rules = Rules {
-        environment: options.environment.clone(),
-        ingest: options.ingest.clone(),
-        registration_enabled,
-        fingerprint: String::new(),
-    };
-    rules.fingerprint = Digest::of(&key.mac(rules.content_digest().as_bytes())).to_string();
-    rules
-}
-
-fn load_key(options: &Options) -> Result<toolplane_seal::Key, toolplane_seal::Error> {
-    if options.create_secret_key {
-        toolplane_seal::Key::load_or_create(&options.secret_key_file)
-    } else {
-        toolplane_seal::Key::load(&options.secret_key_file)
     }
 }

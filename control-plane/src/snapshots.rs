@@ -4,22 +4,31 @@
 //! at once, is told of others' by the database, and polls as a safety net. Building is pure ([`build`]). Never
 //! writes to the store.
 
+mod baseline;
 mod build;
 mod pin;
+mod reach;
 mod restore;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::{Handle as Runtime, RuntimeFlavor};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use toolplane_registry::Rejection;
+use toolplane_registry::{ErrorCode, Rejection};
 
+use baseline::Stored;
 pub(crate) use build::differs;
 pub use build::{Admitted, Published, Rules, build};
 pub use pin::served;
+pub use reach::Reach;
+pub(crate) use reach::lost;
 
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::store::{self, Head, Store};
 
 /// Why the newest state could not be published.
@@ -39,6 +48,14 @@ pub enum Error {
     Late(u64),
 }
 
+impl Error {
+    /// Whether the database could not be read. Everything else was read: what is wrong with it would be wrong with
+    /// what any other control plane reads, so sending nodes there mends nothing.
+    fn is_absence(&self) -> bool {
+        matches!(self, Self::Store(error) if error.code() == ErrorCode::Unavailable)
+    }
+}
+
 /// Keeps the newest state; its [`Handle`] reads it.
 #[derive(Debug)]
 pub struct Snapshots {
@@ -48,6 +65,10 @@ pub struct Snapshots {
     clock: Clock,
     published: watch::Sender<Arc<Published>>,
     wake: Arc<Notify>,
+    /// How long the database may be away before those who follow are told.
+    grace: Duration,
+    reached: watch::Sender<bool>,
+    metrics: Metrics,
 }
 
 /// Reads the newest state; cheap to clone.
@@ -56,6 +77,7 @@ pub struct Handle {
     store: Arc<dyn Store>,
     published: watch::Receiver<Arc<Published>>,
     wake: Arc<Notify>,
+    reach: Reach,
 }
 
 // ---- Snapshots ----
@@ -65,15 +87,22 @@ impl Snapshots {
     pub async fn start(
         store: Arc<dyn Store>,
         rules: Rules,
-        poll_interval: Duration,
+        (poll_interval, grace): (Duration, Duration),
         clock: Clock,
+        metrics: Metrics,
     ) -> Result<(Self, Handle), Error> {
-        let registry = store.load().await?;
-        let first = build(registry, &rules, None).map_err(Error::Inconsistent)?;
+        let began = Instant::now();
+        let stored = Stored::read(store.as_ref(), None).await?;
+        let first = stored.build(&rules, None).map_err(Error::Inconsistent)?;
+        metrics.published(first.registry.head.number, began.elapsed());
         let (published, receiver) = watch::channel(Arc::new(first));
         let wake = Arc::new(Notify::new());
-        let handle = Handle { store: Arc::clone(&store), published: receiver, wake: Arc::clone(&wake) };
-        Ok((Self { store, rules: Arc::new(rules), poll_interval, clock, published, wake }, handle))
+        let (reached, reach) = watch::channel(true);
+        let handle =
+            Handle { store: Arc::clone(&store), published: receiver, wake: Arc::clone(&wake), reach };
+        let rules = Arc::new(rules);
+        let snapshots = Self { store, rules, poll_interval, clock, published, wake, grace, reached, metrics };
+        Ok((snapshots, handle))
     }
 
     /// Follows the store until the token is cancelled.
@@ -98,12 +127,15 @@ impl Snapshots {
         let mut tick = tokio::time::interval(self.poll_interval);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut failing = false;
+        let mut observer = reach::Observer::new(self.grace, &self.reached);
         loop {
             tokio::select! {
                 () = self.wake.notified() => {}
                 _ = tick.tick() => {}
             }
-            match self.follow().await {
+            let followed = self.follow().await;
+            observer.note(followed.as_ref().is_err_and(Error::is_absence));
+            match followed {
                 Ok(()) if failing => {
                     failing = false;
                     tracing::info!("the database answers again");
@@ -131,11 +163,12 @@ impl Snapshots {
                 format!("version {number} was published, the store has come to {} only", head.number);
             restore::renew(self.store.as_ref(), detail, self.clock.now()).await?;
         }
-        let registry = self.store.load().await?;
+        let began = Instant::now();
+        let stored = Stored::read(self.store.as_ref(), Some(&previous)).await?;
         // Admission reads what upstreams wrote: however long that takes, streams and requests go on.
         let (rules, before) = (Arc::clone(&self.rules), Arc::clone(&previous));
-        let next = tokio::task::spawn_blocking(move || build(registry, &rules, Some(&before)));
-        let next = next.await.map_err(|_| Error::Aborted)?.map_err(Error::Inconsistent)?;
+        let next = aside(move || stored.build(&rules, Some(&before))).await;
+        let next = next.ok_or(Error::Aborted)?.map_err(Error::Inconsistent)?;
         let Head { store_id, number } = &next.registry.head;
         if *store_id != previous.registry.head.store_id {
             tracing::warn!(store.id = %store_id, "the database was replaced: every node is sent everything");
@@ -147,8 +180,19 @@ impl Snapshots {
             tools = next.snapshot.tool_count(),
             "published version {number}"
         );
+        self.metrics.published(*number, began.elapsed());
         self.published.send_replace(Arc::new(next));
+        fail::fail_point!("control-plane.publish.after");
         Ok(())
+    }
+}
+
+/// Does work that takes long beside the tasks of this thread; `None` where it panics. Where one thread does
+/// everything, as in a simulation, it is done at once: when it is done must not depend on another thread.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match Runtime::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => std::panic::catch_unwind(AssertUnwindSafe(work)).ok(),
+        _ => tokio::task::spawn_blocking(work).await.ok(),
     }
 }
 
@@ -165,6 +209,11 @@ impl Handle {
         self.published.clone()
     }
 
+    /// Whether the database can be read.
+    pub fn reach_of_database(&self) -> Reach {
+        self.reach.clone()
+    }
+
     /// The newest state there is, whoever committed it: what is to be decided or answered for good is decided on
     /// this, because [`Handle::current`] may be behind what another control plane has confirmed.
     pub async fn newest(&self, deadline: Duration) -> Result<Arc<Published>, Error> {
@@ -176,6 +225,7 @@ impl Handle {
     pub async fn reach(&self, commit: &Head, deadline: Duration) -> Result<Arc<Published>, Error> {
         let mut receiver = self.published.clone();
         self.wake.notify_one();
+        fail::fail_point!("control-plane.notify.after");
         let reached = receiver.wait_for(|published| {
             let held = &published.registry.head;
             held.store_id == commit.store_id && held.number >= commit.number
@@ -184,5 +234,38 @@ impl Handle {
             Ok(Ok(published)) => Ok(Arc::clone(&published)),
             Ok(Err(_)) | Err(_) => Err(Error::Late(commit.number)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toolplane_registry::Rule;
+
+    use super::*;
+
+    #[test]
+    fn only_a_database_that_cannot_be_read_counts_as_away() {
+        let away = store::Error::Late(Duration::from_secs(5));
+        assert!(Error::Store(away).is_absence());
+        let rejection = Rejection::new("policy", Rule::Consistency, "names a domain that is not there");
+        for other in [
+            Error::Inconsistent(vec![rejection]),
+            Error::Aborted,
+            Error::Late(3),
+            Error::Store(store::Error::Violated("a policy that does not parse".to_owned())),
+        ] {
+            assert!(!other.is_absence(), "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bug_in_what_is_done_aside_costs_that_alone() {
+        assert_eq!(aside(|| 7).await, Some(7));
+        assert_eq!(aside(|| -> u8 { panic!("a bug") }).await, None);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_bug_on_another_thread_costs_that_alone() {
+        assert_eq!(aside(|| -> u8 { panic!("a bug") }).await, None);
     }
 }

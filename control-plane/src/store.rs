@@ -8,6 +8,7 @@
 mod database;
 pub mod error;
 pub mod history;
+mod measured;
 pub mod migrate;
 mod postgres;
 mod queries;
@@ -22,16 +23,19 @@ mod suite;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use toolplane_registry::{Digest, Domain};
 use toolplane_seal::Key;
 
+use crate::metrics::Metrics;
+
 pub use error::Error;
 pub use history::History;
 pub use record::{
-    Attempt, AuditEntry, AuditRecord, Change, Commit, Head, Listing, NodeRecord, Policy, Registered,
-    Registry, Role, Token,
+    Attempt, AuditEntry, AuditRecord, Change, Claim, Commit, Expiry, Head, Listing, NodeRecord, Policy,
+    Registered, Registry, Role, Token,
 };
 pub use replica::{ControlPlane, RefreshClaim, Wakeups};
 
@@ -46,6 +50,10 @@ pub trait Store: History + fmt::Debug + Send + Sync {
 
     /// The whole registry at one version, read in one transaction.
     async fn load(&self) -> Result<Registry, Error>;
+
+    /// The same, given a state that was read before: tools of upstreams that have not changed since are taken from
+    /// there, so that what this costs depends on what changed. Reads everything where that cannot be told.
+    async fn load_after(&self, before: &Registry) -> Result<Registry, Error>;
 
     /// Applies every part of the commit or none, and returns the version it made.
     ///
@@ -63,6 +71,18 @@ pub trait Store: History + fmt::Debug + Send + Sync {
         config_id: &str,
         at: Millis,
         error: &str,
+    ) -> Result<(), Error>;
+
+    /// Notes that an upstream was registered again as it is, with the tools it is known to have. Makes no version.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] and [`Error::Conflict`] where it is not as it was read any more; nothing was written then.
+    async fn record_unchanged(
+        &self,
+        domain: &Domain,
+        config_id: &str,
+        audit: &AuditEntry,
     ) -> Result<(), Error>;
 
     /// How the last try to list each upstream went.
@@ -83,12 +103,16 @@ pub trait Store: History + fmt::Debug + Send + Sync {
     /// Audit records, newest first, older than the id given.
     async fn list_audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditRecord>, Error>;
 
-    /// Writes what is known of a node, replacing what was. What an older stream than the newest has to say is
-    /// dropped, unless it `takes_over`: the stream that did so last speaks for the node.
-    async fn put_node(&self, node: &NodeRecord, takes_over: bool) -> Result<(), Error>;
+    /// Writes what is known of nodes, replacing what was: all of it or nothing. What a stream has to say that does
+    /// not speak for its node, by its [`Claim`], is dropped.
+    async fn put_nodes(&self, nodes: &[(NodeRecord, Claim)]) -> Result<(), Error>;
 
-    /// All nodes ever seen, by id.
+    /// All nodes seen and not forgotten, by id.
     async fn list_nodes(&self) -> Result<Vec<NodeRecord>, Error>;
+
+    /// Removes what is older, so many of each kind at most, and returns how many that were. A node counts from when
+    /// it was connected last; one that is connected to a control plane that lives stays.
+    async fn forget(&self, expiry: &Expiry, limit: u32) -> Result<u64, Error>;
 
     /// Commits as they happen, whoever makes them.
     fn wakeups(&self) -> Box<dyn Wakeups>;
@@ -109,7 +133,12 @@ pub trait Store: History + fmt::Debug + Send + Sync {
 
 /// Connects to a database, applies missing migrations and returns its store.
 ///
-/// `sqlite:PATH` (created when missing) or `postgres://…`.
-pub async fn open(url: &str, key: Arc<Key>) -> Result<Arc<dyn Store>, Error> {
-    Ok(Arc::new(sql::Sql::open(url, key).await?))
+/// `sqlite:PATH` (created when missing) or `postgres://…`, where no step may take longer than `timeout`.
+pub async fn open(
+    url: &str,
+    key: Arc<Key>,
+    timeout: Duration,
+    metrics: Metrics,
+) -> Result<Arc<dyn Store>, Error> {
+    Ok(Arc::new(sql::Sql::open(url, key, timeout).await?.measured(metrics)))
 }

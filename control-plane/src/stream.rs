@@ -1,29 +1,36 @@
 //! The sync stream: one task per node that is told of every newer state.
 //!
 //! Owns the gRPC side of `toolplane.sync.v1.SyncService`. What to say is decided by [`session`], which is pure;
-//! what is known of nodes is kept by [`nodes`]. Never builds a snapshot and never waits for a slow node: only
-//! the newest state is ever on its way.
+//! what is known of nodes is kept by [`nodes`], and what is sent is encoded by [`frames`], once for all nodes. Never
+//! builds a snapshot and waits neither for a slow node nor for the database: only the newest state is ever on its way.
 
 pub mod fleet;
+mod frames;
+mod inbox;
 pub mod nodes;
+mod records;
+mod reply;
 pub mod session;
 
-use std::pin::Pin;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _};
+use futures::StreamExt as _;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 use toolplane_proto::sync;
 use toolplane_registry::Version;
 
+use self::frames::{Frames, Shelf};
 use self::nodes::Nodes;
+use self::reply::Ticket;
 use self::session::{Action, Session};
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::snapshots;
+
+pub use self::reply::Server;
 
 /// Serves the sync stream.
 #[derive(Debug, Clone)]
@@ -33,12 +40,14 @@ pub struct Service {
     clock: Clock,
     tasks: TaskTracker,
     shutdown: CancellationToken,
+    metrics: Metrics,
+    shelf: Shelf,
 }
 
 /// How long a node that holds a later version than is known here waits for the database to be reread.
 const REREAD_DEADLINE: Duration = Duration::from_secs(5);
 
-type Outbox = mpsc::Sender<Result<sync::SubscribeResponse, Status>>;
+type Outbox = mpsc::Sender<Result<Frames, Status>>;
 
 impl Service {
     /// A service whose streams end when the token is cancelled.
@@ -46,16 +55,20 @@ impl Service {
         snapshots: snapshots::Handle,
         nodes: Nodes,
         clock: Clock,
-        tasks: TaskTracker,
-        shutdown: CancellationToken,
+        (tasks, shutdown): (TaskTracker, CancellationToken),
+        metrics: Metrics,
     ) -> Self {
-        Self { snapshots, nodes, clock, tasks, shutdown }
+        Self { snapshots, nodes, clock, tasks, shutdown, metrics, shelf: Shelf::default() }
     }
 
     /// One node's stream, from its Hello to its end.
     async fn serve(self, mut inbox: Streaming<sync::SubscribeRequest>, outbox: Outbox) {
         let result = self.converse(&mut inbox, &outbox).await;
         if let Err(status) = result {
+            if !matches!(status.code(), Code::Unavailable | Code::Cancelled) {
+                let code = status.code();
+                tracing::warn!(%code, "a stream was ended, because {}", status.message());
+            }
             // The node may be gone already.
             drop(outbox.send(Err(status)).await);
         }
@@ -66,46 +79,52 @@ impl Service {
         inbox: &mut Streaming<sync::SubscribeRequest>,
         outbox: &Outbox,
     ) -> Result<(), Status> {
-        let first = self.shutdown.run_until_cancelled(inbox.next()).await.flatten();
-        let first = first.ok_or_else(|| Status::cancelled("no Hello was sent"))??;
-        let Some(sync::subscribe_request::Message::Hello(hello)) = first.message else {
-            return Err(Status::failed_precondition("the first message of a stream must be Hello"));
-        };
+        let hello = self.shutdown.run_until_cancelled(inbox::hello(inbox)).await;
+        let hello = hello.unwrap_or_else(|| Err(stopping()))?;
         let mut session = Session::open(&hello)?;
+        let mut reach = self.snapshots.reach_of_database();
+        if !*reach.borrow() {
+            return Err(without_database());
+        }
         let held = hello.held.clone().map_or_else(Version::none, Version::from);
         let ruled_out = self.snapshots.rule_out_restore(&held, self.clock.now(), REREAD_DEADLINE).await;
         ruled_out.map_err(|error| {
             tracing::warn!(node.id = %hello.node_id, %error, "cannot tell whether `{held}` is of this store");
-            Status::unavailable("the control plane cannot read its database")
+            without_database()
         })?;
-        let presence = self.nodes.connect(&hello).await;
+        let _open = self.metrics.stream();
+        let presence = self.nodes.connect(&hello);
         tracing::info!(node.id = %hello.node_id, node.build = %hello.build, "node `{}` connected", hello.node_id);
         let mut newest = self.snapshots.subscribe();
         newest.mark_changed();
         let ended = loop {
             let action = tokio::select! {
-                () = self.shutdown.cancelled() => break Err(Status::unavailable("the control plane is stopping")),
+                // Nothing is sent where the stream has to end, and an answer is followed by the newest there is.
+                biased;
+                () = self.shutdown.cancelled() => break Err(stopping()),
+                () = snapshots::lost(&mut reach) => break Err(without_database()),
+                changed = newest.changed() => {
+                    if changed.is_err() {
+                        break Err(stopping());
+                    }
+                    session.published(&newest.borrow_and_update())
+                }
                 message = inbox.next() => match message {
-                    // Ended or broken: a node that goes away says no more than that.
-                    None | Some(Err(_)) => break Ok(()),
+                    None => break Ok(()),
+                    Some(Err(status)) => break Err(inbox::unreadable(&status)),
                     Some(Ok(request)) => match session.received(request) {
                         Ok(action) => action,
                         Err(status) => break Err(status),
                     },
                 },
-                changed = newest.changed() => {
-                    if changed.is_err() {
-                        break Err(Status::unavailable("the control plane is stopping"));
-                    }
-                    let snapshot = std::sync::Arc::clone(&newest.borrow_and_update().snapshot);
-                    session.newer(snapshot)
-                }
             };
             if let Err(status) = self.perform(action, &presence, outbox).await {
                 break Err(status);
             }
         };
-        presence.disconnect().await;
+        presence.disconnect();
+        drop((session, newest));
+        self.shelf.sweep();
         tracing::info!(node.id = %hello.node_id, "node `{}` disconnected", hello.node_id);
         ended
     }
@@ -120,24 +139,40 @@ impl Service {
             Action::Nothing => None,
             Action::Send(update) => Some(update),
             Action::Acked { version, digest, persisted, next } => {
-                presence.acked(version, digest, persisted).await;
+                fail::fail_point!("control-plane.ack.received");
+                presence.acked(version, digest, persisted);
+                self.shelf.sweep();
                 next
             }
             Action::Nacked { held, rejections, refused, next } => {
-                presence.nacked(held, rejections, refused).await;
+                self.metrics.nack(&rejections);
+                presence.nacked(held, rejections, refused);
                 next
             }
         };
         let Some(update) = update else { return Ok(()) };
-        let message = Some(sync::subscribe_response::Message::Update(*update));
-        let sent = outbox.send(Ok(sync::SubscribeResponse { message })).await;
+        let frames = self.shelf.frames(&update)?;
+        self.metrics.update(update.bare.full, || frames.len());
+        fail::fail_point!("control-plane.send.before");
+        let sent = outbox.send(Ok(frames)).await;
+        fail::fail_point!("control-plane.send.after");
         sent.map_err(|_| Status::cancelled("the node went away"))
     }
 }
 
+fn stopping() -> Status {
+    Status::unavailable("the control plane is stopping")
+}
+
+/// Another control plane may have committed, which nodes of this one would never hear of.
+fn without_database() -> Status {
+    Status::unavailable("the control plane cannot read its database")
+}
+
 #[tonic::async_trait]
 impl sync::sync_service_server::SyncService for Service {
-    type SubscribeStream = Pin<Box<dyn Stream<Item = Result<sync::SubscribeResponse, Status>> + Send>>;
+    /// What is said goes past tonic's encoder: see [`reply`].
+    type SubscribeStream = futures::stream::Pending<Result<sync::SubscribeResponse, Status>>;
 
     async fn subscribe(
         &self,
@@ -146,6 +181,8 @@ impl sync::sync_service_server::SyncService for Service {
         // One update on its way and one end of stream: what is newer waits in the watch channel, not here.
         let (outbox, outgoing) = mpsc::channel(2);
         self.tasks.spawn(self.clone().serve(request.into_inner(), outbox));
-        Ok(Response::new(Box::pin(ReceiverStream::new(outgoing))))
+        let mut response = Response::new(futures::stream::pending());
+        response.extensions_mut().insert(Ticket::new(outgoing));
+        Ok(response)
     }
 }

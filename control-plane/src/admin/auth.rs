@@ -78,7 +78,10 @@ fn allows(role: Role, service: &str, method: &str) -> bool {
         "toolplane.admin.v1.UpstreamService" => matches!(method, "GetUpstream" | "ListUpstreams"),
         "toolplane.admin.v1.PolicyService" => method == "GetPolicy",
         "toolplane.admin.v1.SnapshotService" => {
-            matches!(method, "ListSnapshots" | "GetSnapshot" | "DiffSnapshots" | "WaitForVersion")
+            matches!(
+                method,
+                "ListSnapshots" | "GetSnapshot" | "DiffSnapshots" | "WaitForVersion" | "GetRollout"
+            )
         }
         _ => false,
     };
@@ -142,7 +145,7 @@ mod tests {
     #[test]
     fn roles_reach_exactly_their_methods() {
         use Role::{Admin, Node, Registrar, Viewer};
-        let table: [(&str, &[Role]); 18] = [
+        let table: [(&str, &[Role]); 22] = [
             ("/toolplane.sync.v1.SyncService/Subscribe", &[Admin, Node]),
             ("/toolplane.sync.v1.RegistrationService/RegisterServer", &[Admin, Node]),
             ("/toolplane.admin.v1.UpstreamService/ListUpstreams", &[Admin, Registrar, Viewer]),
@@ -153,6 +156,10 @@ mod tests {
             ("/toolplane.admin.v1.SnapshotService/DiffSnapshots", &[Admin, Registrar, Viewer]),
             ("/toolplane.admin.v1.SnapshotService/WaitForVersion", &[Admin, Registrar, Viewer]),
             ("/toolplane.admin.v1.SnapshotService/RollbackSnapshot", &[Admin]),
+            ("/toolplane.admin.v1.SnapshotService/GetRollout", &[Admin, Registrar, Viewer]),
+            ("/toolplane.admin.v1.SnapshotService/StartRollout", &[Admin]),
+            ("/toolplane.admin.v1.SnapshotService/PromoteRollout", &[Admin]),
+            ("/toolplane.admin.v1.SnapshotService/AbortRollout", &[Admin]),
             ("/toolplane.admin.v1.PolicyService/GetPolicy", &[Admin, Registrar, Viewer]),
             ("/toolplane.admin.v1.PolicyService/SetPolicy", &[Admin]),
             ("/toolplane.admin.v1.ToolService/ListTools", &[Admin, Registrar, Viewer]),

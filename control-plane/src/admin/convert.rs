@@ -3,6 +3,7 @@
 use prost_types::Timestamp;
 use tonic::Status;
 use toolplane_proto::{admin, sync};
+use toolplane_registry::limits::{Limit, Limits};
 use toolplane_registry::upstream::{Header, Owner, SchemaPolicy, SessionMode, ToolFilter, Upstream};
 use toolplane_registry::{Domain, Secret};
 
@@ -23,6 +24,22 @@ pub(super) fn domain(text: &str) -> Result<Domain, Status> {
     Domain::parse(text).map_err(|error| invalid("domain", error))
 }
 
+/// Fields in which two forms of an upstream differ, headers by their values: the names that an update mask gives
+/// them, sorted.
+pub(super) fn changed_fields(before: &Upstream, after: &Upstream) -> Vec<String> {
+    let fields = [
+        ("description", before.description != after.description),
+        ("discovery_url", before.discovery_url != after.discovery_url),
+        ("filter", before.filter != after.filter),
+        ("forward_headers", before.forward_headers != after.forward_headers),
+        ("headers", before.headers != after.headers),
+        ("schema_policy", before.schema_policy != after.schema_policy),
+        ("session_mode", before.session_mode != after.session_mode),
+        ("url", before.url != after.url),
+    ];
+    fields.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field.to_owned()).collect()
+}
+
 /// An upstream to be created; what is absent gets its default.
 pub(super) fn upstream(message: &admin::Upstream) -> Result<Upstream, Status> {
     let mut upstream = Upstream::new(domain(&message.domain)?, message.url.clone());
@@ -34,6 +51,7 @@ pub(super) fn upstream(message: &admin::Upstream) -> Result<Upstream, Status> {
         "filter",
         "schema_policy",
         "session_mode",
+        "limits",
     ] {
         put(&mut upstream, message, field)?;
     }
@@ -72,9 +90,20 @@ pub(super) fn put(upstream: &mut Upstream, message: &admin::Upstream, field: &st
                 Err(_) => return Err(invalid("session_mode", "is not known")),
             };
         }
+        "limits" => upstream.limits = limits(message)?,
+        field if field.starts_with("limits.") => {
+            let named = field.strip_prefix("limits.").and_then(Limit::named);
+            let limit = named.ok_or_else(|| invalid("update_mask", format!("`{field}` is no limit")))?;
+            upstream.limits.put(limit, limits(message)?.get(limit));
+        }
         other => return Err(invalid("update_mask", format!("`{other}` cannot be updated"))),
     }
     Ok(())
+}
+
+fn limits(message: &admin::Upstream) -> Result<Limits, Status> {
+    let said = message.limits.as_ref().map(Limits::try_from).transpose();
+    Ok(said.map_err(|error| invalid("limits", error))?.unwrap_or_default())
 }
 
 fn headers(message: &admin::Upstream) -> Vec<Header> {
@@ -99,6 +128,7 @@ pub(super) fn registered(held: &Registered, effective: &Upstream, published: &Pu
         filter,
         schema_policy,
         session_mode,
+        limits,
         owner,
     } = effective;
     let globs = |globs: &Vec<String>| admin::Globs { globs: globs.clone() };
@@ -130,6 +160,7 @@ pub(super) fn registered(held: &Registered, effective: &Upstream, published: &Pu
         update_time: Some(time(held.updated_at)),
         listing: held.listing.as_ref().map(|listing| self::listing(listing, domain, published)),
         frozen_at_version: held.frozen_at.unwrap_or_default(),
+        limits: toolplane_proto::limits::said(limits),
     }
 }
 

@@ -2,10 +2,13 @@
 
 use tonic::{Request, Response, Status};
 use toolplane_proto::admin::{self, node_service_server::NodeService};
+use toolplane_registry::Version;
 
 use super::{convert, page, status};
 use crate::clock::Clock;
 use crate::registrar::Registrar;
+use crate::rollout::{self, Target};
+use crate::snapshots::Published;
 use crate::store::NodeRecord;
 use crate::stream::nodes::Nodes;
 
@@ -22,7 +25,16 @@ impl Service {
     }
 }
 
-fn show(record: NodeRecord) -> admin::Node {
+fn show(record: NodeRecord, published: &Published) -> admin::Node {
+    let (rollout, newest) = (published.registry.rollout.as_ref(), published.version());
+    let target = match rollout::target(rollout, newest.store_id(), &record.labels, &record.version) {
+        Target::Newest => newest.clone(),
+        Target::Held => record.version.clone(),
+        Target::Baseline => {
+            Version::new(newest.store_id(), rollout.map_or(newest.number(), |rollout| rollout.baseline))
+        }
+    };
+    let held_back = rollout.is_some_and(|rollout| rollout.holds_back(&record.labels, newest.number()));
     let NodeRecord {
         id,
         control_plane: _,
@@ -30,7 +42,7 @@ fn show(record: NodeRecord) -> admin::Node {
         build,
         labels,
         version,
-        digest: _,
+        digest,
         connected_at,
         disconnected_at,
         acked_at,
@@ -48,6 +60,9 @@ fn show(record: NodeRecord) -> admin::Node {
         rejections: rejections.iter().map(Into::into).collect(),
         persisted,
         disconnect_time: disconnected_at.map(convert::time),
+        held_back,
+        digest,
+        target: Some((&target).into()),
     }
 }
 
@@ -61,9 +76,10 @@ impl NodeService for Service {
         let records = self.nodes.list().await.map_err(|error| status::store(&error))?;
         let (page, next_page_token) =
             page::cut(records.into_iter(), &page_token, page::size(page_size)?, |record| record.id.clone());
+        let published = self.registrar.current();
         Ok(Response::new(admin::ListNodesResponse {
-            nodes: page.into_iter().map(show).collect(),
-            latest: Some(self.registrar.current().version().into()),
+            nodes: page.into_iter().map(|record| show(record, &published)).collect(),
+            latest: Some(published.version().into()),
             next_page_token,
             read_time: Some(convert::time(self.clock.now())),
         }))

@@ -12,7 +12,7 @@ use toolplane_proto::admin::{self, snapshot_service_server::SnapshotService};
 use toolplane_registry::Version;
 use toolplane_registry::policy::AccessPolicy;
 
-use super::{auth, convert, page, policies, status};
+use super::{auth, convert, page, policies, rollouts, status};
 use crate::history::diff::{self, Change, DomainDiff};
 use crate::registrar::Registrar;
 use crate::store::history::{Publication, Refusal, VersionRecord};
@@ -33,7 +33,7 @@ pub(super) struct Service {
 
 impl Service {
     /// The version meant by a number of a request: 0 means the newest.
-    async fn meant(&self, number: u64) -> Result<Version, Status> {
+    pub(super) async fn meant(&self, number: u64) -> Result<Version, Status> {
         let newest = self.registrar.newest().await.map_err(|error| status::change(&error))?;
         let newest = newest.version();
         Ok(match number {
@@ -42,7 +42,11 @@ impl Service {
         })
     }
 
-    async fn versions(&self, before: Option<u64>, limit: usize) -> Result<Vec<VersionRecord>, Status> {
+    pub(super) async fn versions(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<VersionRecord>, Status> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         self.store.list_versions(before, limit).await.map_err(|error| status::store(&error))
     }
@@ -98,7 +102,7 @@ fn domain_diff(diff: DomainDiff) -> admin::DomainDiff {
 }
 
 fn progress(target: &Version, progress: Progress, done: bool) -> admin::WaitForVersionResponse {
-    let Progress { outcome, connected, serving, required, behind } = progress;
+    let Progress { outcome, connected, serving, required, behind, held_back, rollout } = progress;
     let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
     let behind = behind.into_iter().map(|NodeRecord { id, version, rejections, .. }| admin::WaitingNode {
         node_id: id,
@@ -113,6 +117,8 @@ fn progress(target: &Version, progress: Progress, done: bool) -> admin::WaitForV
         serving: count(serving),
         required: count(required),
         behind: behind.collect(),
+        held_back: count(held_back),
+        rollout: rollout.map(|rollout| rollouts::show(&rollout, target.store_id())),
     }
 }
 
@@ -230,5 +236,36 @@ impl SnapshotService for Service {
                 Ok(next?.map(|(state, done)| (progress(&target, state, done), (wait, target, shutdown))))
             });
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn get_rollout(
+        &self,
+        _request: Request<admin::GetRolloutRequest>,
+    ) -> Result<Response<admin::GetRolloutResponse>, Status> {
+        self.rollout_state().await.map(Response::new)
+    }
+
+    async fn start_rollout(
+        &self,
+        request: Request<admin::StartRolloutRequest>,
+    ) -> Result<Response<admin::StartRolloutResponse>, Status> {
+        let actor = auth::identity(&request)?.actor;
+        self.start(&actor, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn promote_rollout(
+        &self,
+        request: Request<admin::PromoteRolloutRequest>,
+    ) -> Result<Response<admin::PromoteRolloutResponse>, Status> {
+        let actor = auth::identity(&request)?.actor;
+        self.promote(&actor, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn abort_rollout(
+        &self,
+        request: Request<admin::AbortRolloutRequest>,
+    ) -> Result<Response<admin::AbortRolloutResponse>, Status> {
+        let actor = auth::identity(&request)?.actor;
+        self.abort(&actor, request.into_inner()).await.map(Response::new)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 use toolplane_proto::admin::{self, upstream_service_server::UpstreamService};
 use toolplane_registry::upstream::Upstream;
@@ -9,6 +10,7 @@ use toolplane_registry::{Digest, Domain};
 
 use super::{auth, convert, page, status};
 use crate::environment::Environment;
+use crate::refresh::Answer;
 use crate::registrar::{Changed, Error, How, Refreshed, Registrar};
 use crate::snapshots::Published;
 use crate::store::{Attempt, Registered};
@@ -78,14 +80,18 @@ fn etag(text: String) -> Option<String> {
 }
 
 fn refreshed(result: &Refreshed) -> Vec<admin::RefreshedDomain> {
-    let one = |(domain, error): (&Domain, &Option<String>)| {
+    let one = |(domain, answer): (&Domain, &Answer)| {
         let (added, removed, count) = result.diff(domain);
         admin::RefreshedDomain {
             domain: domain.to_string(),
             added,
             removed,
             tool_count: u32::try_from(count).unwrap_or(u32::MAX),
-            error: error.clone().unwrap_or_default(),
+            error: answer.reason().unwrap_or_default(),
+            frozen_at_version: match answer {
+                Answer::Frozen(number) => *number,
+                Answer::Listed | Answer::Failed(_) | Answer::Unreadable => 0,
+            },
         }
     };
     result.outcome.iter().map(one).collect()
@@ -151,19 +157,21 @@ impl UpstreamService for Service {
         let how = How { validate_only, allow_unreachable };
         let expected = etag(message.etag.clone());
         let mut attempt = 1;
-        let changed = loop {
+        let (changed, fields) = loop {
             let held = self.registrar.held(&domain).await.map_err(|error| status::change(&error))?;
-            let upstream = merged(held.upstream, &message, &paths)?;
+            let upstream = merged(held.upstream.clone(), &message, &paths)?;
+            let fields = convert::changed_fields(&held.upstream, &upstream);
             // What the mask does not name is as it was read, so nothing else may be replaced than what was read.
             let read = expected.clone().unwrap_or(held.config_id);
             match self.registrar.update(&actor, upstream, Some(read), how).await {
                 Err(Error::Conflict { .. }) if expected.is_none() && attempt < ATTEMPTS => attempt += 1,
-                result => break result.map_err(|error| status::change(&error))?,
+                result => break (result.map_err(|error| status::change(&error))?, fields),
             }
         };
         Ok(Response::new(admin::UpdateUpstreamResponse {
             upstream: Some(self.show_changed(&changed)),
             version: Some((&changed.version).into()),
+            changed_fields: Some(FieldMask { paths: fields }),
         }))
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt, Shared};
 use futures::stream::{self, StreamExt};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toolplane_registry::upstream::{SchemaPolicy, Upstream};
@@ -14,11 +15,25 @@ use toolplane_registry::{Domain, RawJson};
 
 use super::{Lister, failed, succeeded};
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::snapshots::{self, Rules};
 use crate::store::{self, AuditEntry, Change, Commit, Head, Listing, Millis, Registered, Store};
 
-/// What a round found, per upstream asked: why it could not be listed, where it could not.
-pub type Outcome = BTreeMap<Domain, Option<String>>;
+/// What a round found, per upstream asked.
+pub type Outcome = BTreeMap<Domain, Answer>;
+
+/// What came of asking one upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Its tools were listed.
+    Listed,
+    /// It could not be listed, for this reason; it keeps its tools.
+    Failed(String),
+    /// It was not asked: a rollback froze it at this version.
+    Frozen(u64),
+    /// It was not asked: how to reach it is not known, and what it lists could not be compared with what is stored.
+    Unreadable,
+}
 
 type Running = Shared<BoxFuture<'static, Arc<Result<Outcome, String>>>>;
 
@@ -38,6 +53,7 @@ struct Inner {
     concurrency: usize,
     tasks: TaskTracker,
     stopping: CancellationToken,
+    metrics: Metrics,
     /// The round over all upstreams that is running, so that concurrent requests share it.
     running: Mutex<Option<Running>>,
 }
@@ -61,14 +77,31 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// Ends listings that an upstream has not answered yet.
     pub stopping: CancellationToken,
+    /// What is measured.
+    pub metrics: Metrics,
+}
+
+impl Answer {
+    /// Why the tools are those from before, where they are.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Listed => None,
+            Self::Failed(reason) => Some(reason.clone()),
+            Self::Unreadable => Some("its row cannot be read; register it again or remove it".to_owned()),
+            Self::Frozen(number) => {
+                Some(format!("it is frozen at v{number}; resume it to refresh its tools"))
+            }
+        }
+    }
 }
 
 impl Rounds {
     /// Ready to refresh; nothing runs yet.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, snapshots, lister, rules, clock, concurrency, tasks, stopping } = parts;
+        let Parts { store, snapshots, lister, rules, clock, concurrency, tasks, stopping, metrics } = parts;
         let running = Mutex::new(None);
-        let inner = Inner { store, snapshots, lister, rules, clock, concurrency, tasks, stopping, running };
+        let inner =
+            Inner { store, snapshots, lister, rules, clock, concurrency, tasks, stopping, metrics, running };
         Self { inner: Arc::new(inner) }
     }
 
@@ -116,12 +149,16 @@ impl Rounds {
         &self.inner.snapshots
     }
 
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
     pub(super) fn now(&self) -> Millis {
         self.inner.clock.now()
     }
 
-    /// Refreshes one upstream and stores what changed; `Some` says why it could not be listed.
-    pub(super) async fn one(&self, held: &Registered, actor: &str) -> Result<Option<String>, store::Error> {
+    /// Refreshes one upstream and stores what changed.
+    pub(super) async fn one(&self, held: &Registered, actor: &str) -> Result<Answer, store::Error> {
         self.inner.one(held, actor).await
     }
 }
@@ -129,7 +166,8 @@ impl Rounds {
 impl Inner {
     #[tracing::instrument(name = "gateway.populate_all", skip_all, fields(upstreams = upstreams.len()))]
     async fn round(&self, upstreams: Vec<Registered>, actor: &str) -> Result<Outcome, String> {
-        let results: Vec<(Domain, Result<Option<String>, store::Error>)> = stream::iter(upstreams)
+        self.metrics.round(false);
+        let results: Vec<(Domain, Result<Answer, store::Error>)> = stream::iter(upstreams)
             .map(|held| async move {
                 let outcome = self.one(&held, actor).await;
                 (held.upstream.domain, outcome)
@@ -144,22 +182,26 @@ impl Inner {
         Ok(outcome)
     }
 
-    /// Lists one upstream and stores what changed; `Some` says why it could not be listed.
-    async fn one(&self, held: &Registered, actor: &str) -> Result<Option<String>, store::Error> {
+    /// Lists one upstream and stores what changed.
+    async fn one(&self, held: &Registered, actor: &str) -> Result<Answer, store::Error> {
+        if self.snapshots.current().registry.unreadable.contains_key(&held.upstream.domain) {
+            return Ok(Answer::Unreadable);
+        }
         if let Some(number) = held.frozen_at {
-            return Ok(Some(format!("it is frozen at v{number}; resume it to refresh its tools")));
+            return Ok(Answer::Frozen(number));
         }
         let upstream = self.rules.environment.overlay(&held.upstream);
         let domain = &upstream.domain;
-        let listing = Box::pin(self.lister.list(&upstream));
+        let (began, listing) = (Instant::now(), Box::pin(self.lister.list(&upstream)));
         let Some(listed) = self.stopping.run_until_cancelled(listing).await else {
-            return Ok(Some("the control plane is stopping".to_owned()));
+            return Ok(Answer::Failed("the control plane is stopping".to_owned()));
         };
+        self.metrics.refresh(domain, listed.is_ok(), began.elapsed());
         let at = self.clock.now();
         let before = held.listing.as_ref();
         let (listing, error) = match listed {
-            Ok(tools) => {
-                let listing = succeeded(&upstream, before, tools, at);
+            Ok(listed) => {
+                let listing = succeeded(&upstream, before, listed, at);
                 warn_of_pin(&upstream, before, &listing);
                 (listing, None)
             }
@@ -170,9 +212,9 @@ impl Inner {
         };
         if !snapshots::differs(before, &listing) {
             self.store.record_attempt(domain, &held.config_id, at, error.as_deref().unwrap_or("")).await?;
-            return Ok(error);
+            return Ok(error.map_or(Answer::Listed, Answer::Failed));
         }
-        let detail = describe(before.map_or(&[], |before| &before.tools), &listing.tools);
+        let detail = describe(before, &listing);
         let change =
             Change::PutListing { domain: domain.clone(), config_id: held.config_id.clone(), listing };
         let audit = AuditEntry {
@@ -188,7 +230,7 @@ impl Inner {
             Err(store::Error::Conflict { .. } | store::Error::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
-        Ok(error)
+        Ok(error.map_or(Answer::Listed, Answer::Failed))
     }
 
     async fn wait_published(&self, head: &Head) {
@@ -216,9 +258,15 @@ fn warn_of_pin(upstream: &Upstream, before: Option<&Listing>, now: &Listing) {
     }
 }
 
-fn describe(before: &[RawJson], after: &[RawJson]) -> String {
+fn describe(before: Option<&Listing>, after: &Listing) -> String {
+    let old = before.map_or(&[][..], |before| &before.tools);
     let (old, new): (HashSet<&str>, HashSet<&str>) =
-        (before.iter().map(RawJson::as_str).collect(), after.iter().map(RawJson::as_str).collect());
+        (old.iter().map(RawJson::as_str).collect(), after.tools.iter().map(RawJson::as_str).collect());
     let (added, removed) = (new.difference(&old).count(), old.difference(&new).count());
-    format!("{} tools listed; {added} new or changed, {removed} gone or changed", after.len())
+    let mut text =
+        format!("{} tools listed; {added} new or changed, {removed} gone or changed", after.tools.len());
+    if before.is_none_or(|before| before.protocol != after.protocol) {
+        text = format!("{text}; speaks {}", after.protocol);
+    }
+    text
 }

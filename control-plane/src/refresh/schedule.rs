@@ -75,6 +75,7 @@ impl Schedule {
     /// Lists everything that is due and that nobody else lists.
     #[tracing::instrument(name = "gateway.background_refresh", skip_all)]
     async fn round(&self, due: Due) {
+        self.rounds.metrics().round(true);
         self.claims(due)
             .for_each_concurrent(self.options.concurrency, |held| async move {
                 if let Err(error) = self.rounds.one(&held, "system").await {
@@ -90,8 +91,8 @@ impl Schedule {
     fn claims(&self, due: Due) -> impl Stream<Item = Registered> + '_ {
         stream::unfold((), move |()| async move {
             match self.claim(due).await {
-                Ok(batch) if batch.is_empty() => None,
-                Ok(batch) => Some((stream::iter(batch), ())),
+                Ok(None) => None,
+                Ok(Some(batch)) => Some((stream::iter(batch), ())),
                 Err(error) => {
                     tracing::warn!(%error, "cannot look for upstreams to refresh");
                     None
@@ -101,7 +102,9 @@ impl Schedule {
         .flatten()
     }
 
-    async fn claim(&self, due: Due) -> Result<Vec<Registered>, snapshots::Error> {
+    /// `None` where nothing is due. A batch may be empty all the same: who cannot be read stays claimed, so that
+    /// those behind it get their turn.
+    async fn claim(&self, due: Due) -> Result<Option<Vec<Registered>>, snapshots::Error> {
         let Due { not_asked_since, not_answered_since } = due;
         let lease = millis(self.options.deadline.saturating_mul(DEADLINES_PER_LEASE));
         let claimed = self
@@ -116,12 +119,15 @@ impl Schedule {
                 limit: BATCH,
             })
             .await?;
+        self.rounds.metrics().claimed(claimed.len());
         if claimed.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         // As it is in the store: another control plane may have changed it since the last publication here.
         let newest = self.rounds.snapshots().newest(CATCH_UP_DEADLINE).await?;
-        Ok(claimed.iter().filter_map(|domain| newest.registry.upstreams.get(domain).cloned()).collect())
+        let registry = &newest.registry;
+        let readable = claimed.iter().filter(|domain| !registry.unreadable.contains_key(*domain));
+        Ok(Some(readable.filter_map(|domain| registry.upstreams.get(domain).cloned()).collect()))
     }
 }
 

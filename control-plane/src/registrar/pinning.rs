@@ -40,10 +40,10 @@ impl Registrar {
             return Err(Error::Frozen { domain: domain.clone(), number });
         }
         let effective = self.parts.rules.environment.overlay(&held.upstream);
-        let tools = self.parts.lister.list(&effective).await;
-        let tools = tools.map_err(|error| Error::upstream(&effective, error))?;
+        let listed = self.parts.lister.list(&effective).await;
+        let listed = listed.map_err(|error| Error::upstream(&effective, error))?;
         let mut listing =
-            refresh::succeeded(&held.upstream, held.listing.as_ref(), tools, self.parts.clock.now());
+            refresh::succeeded(&held.upstream, held.listing.as_ref(), listed, self.parts.clock.now());
         let digest = listing.digest();
         if digest != expected {
             return Err(Error::DigestMismatch { domain: domain.clone(), expected, computed: digest });
@@ -54,7 +54,7 @@ impl Registrar {
         let digest_changed = held.listing.as_ref().is_none_or(|before| approved_digest(before) != digest);
         let config_id = held.config_id.clone();
         let change = Change::PutListing { domain: domain.clone(), config_id, listing };
-        let (before, after) = self.commit(actor, "upstream.accept_schema", domain, change).await?;
+        let (before, after) = self.commit(actor, "upstream.accept_schema", domain, vec![change]).await?;
         Ok(Accepted { changed: Changed::between(held, &before, &after), digest, digest_changed })
     }
 }

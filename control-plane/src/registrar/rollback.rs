@@ -44,11 +44,11 @@ impl Registrar {
     /// Ends the freeze of an upstream and lists its tools again.
     pub async fn resume(&self, actor: &str, domain: &Domain) -> Result<Refreshed, Error> {
         let change = Change::ResumeUpstream { domain: domain.clone() };
-        self.commit(actor, "upstream.resume", domain, change).await?;
+        self.commit(actor, "upstream.resume", domain, vec![change]).await?;
         self.refresh(actor, std::slice::from_ref(domain)).await
     }
 
-    async fn past(&self, number: u64) -> Result<Past, Error> {
+    pub(super) async fn past(&self, number: u64) -> Result<Past, Error> {
         let past = self.parts.store.load_version(number).await.map_err(Error::from)?;
         past.ok_or_else(|| Error::Store(store::Error::NotFound(format!("the content of version {number}"))))
     }

@@ -3,6 +3,8 @@
 //! Owns the three forms: the shared token of the environment, a signed token (JWT, RFC 7519), and an API token
 //! with the role `registrar`. Never says which check failed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use toolplane_registry::{Digest, Secret};
 
@@ -13,6 +15,9 @@ use crate::store::{self, Role};
 const LEEWAY_SECONDS: u64 = 10;
 /// Shared tokens shorter than this are accepted with a warning.
 const SHORT_TOKEN: usize = 16;
+/// Object identifiers of the curves, as DER writes them (RFC 5480, section 2.1.1.1).
+const P256: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const P384: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
 
 /// Who may register, as configured.
 #[derive(Debug, Clone)]
@@ -84,6 +89,8 @@ impl Jwt {
         let algorithm: Algorithm =
             name.parse().map_err(|_| format!("algorithm `{name}` is not known; use for instance ES256"))?;
         let key = match algorithm {
+            Algorithm::ES256 if !names_curve(&self.key_pem, P256) => return Err(no_key(name)),
+            Algorithm::ES384 if !names_curve(&self.key_pem, P384) => return Err(no_key(name)),
             Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem),
             Algorithm::EdDSA => DecodingKey::from_ed_pem(pem),
             Algorithm::RS256
@@ -96,7 +103,7 @@ impl Jwt {
                 return Err(format!("algorithm `{name}` is symmetric: whoever verifies could also sign"));
             }
         };
-        let key = key.map_err(|_| format!("the key is no public key in PEM for `{name}`"))?;
+        let key = key.map_err(|_| no_key(name))?;
         let mut rules = Validation::new(algorithm);
         rules.leeway = LEEWAY_SECONDS;
         rules.validate_nbf = true;
@@ -110,6 +117,16 @@ impl Jwt {
     pub fn validate(&self) -> Result<(), String> {
         self.keys().map(drop)
     }
+}
+
+fn no_key(algorithm: &str) -> String {
+    format!("the key is no public key in PEM for `{algorithm}`")
+}
+
+/// Whether a public key says that it lies on a curve: the JWT library takes any curve for any algorithm.
+fn names_curve(pem: &str, curve: &[u8]) -> bool {
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+    STANDARD.decode(body).is_ok_and(|der| der.windows(curve.len()).any(|part| part == curve))
 }
 
 impl Verifier {

@@ -13,6 +13,10 @@ use crate::registrar::Error;
 /// When an upstream that is not ready is worth another try.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// The database may have been lost in the commit, and a removal may have been made by a try before this one.
+const UNCERTAIN: &str = "the control plane cannot do this right now; whether the change was made is uncertain: \
+                         repeating the request is safe, and a repeated removal that answers not_found is done";
+
 /// A request that says too little or something wrong.
 pub(super) fn bad_request(message: &str) -> Status {
     status(Code::InvalidArgument, "bad_request", message, HashMap::new(), None)
@@ -35,7 +39,12 @@ pub(super) fn credential(error: &credential::Error) -> Status {
         credential::Error::Disabled => {
             status(Code::Unimplemented, "not_found", "registration is not enabled", HashMap::new(), None)
         }
-        credential::Error::Store(error) => internal(error.code(), &error.to_string()),
+        // Nothing was tried yet.
+        credential::Error::Store(error) => internal(
+            error.code(),
+            &error.to_string(),
+            "the control plane cannot do this right now; nothing was changed",
+        ),
     }
 }
 
@@ -83,18 +92,21 @@ pub(super) fn refuse(error: &Error) -> Status {
             let retry_after = (!source.has_answered()).then_some(RETRY_AFTER);
             status(Code::Unavailable, "upstream_not_ready", &message, metadata, retry_after)
         }
-        Error::Refresh(_) | Error::Store(_) | Error::Snapshots(_) => internal(error.code(), &message),
+        Error::Refresh(_) | Error::Store(_) | Error::Snapshots(_) => {
+            internal(error.code(), &message, UNCERTAIN)
+        }
     }
 }
 
-fn internal(code: ErrorCode, message: &str) -> Status {
+/// `unavailable` is said where the database is away.
+fn internal(code: ErrorCode, message: &str, unavailable: &str) -> Status {
     match code {
         ErrorCode::Unavailable | ErrorCode::Timeout => {
             tracing::warn!(error = message, "a registration could not be made");
             let message = match code {
                 // Stored, and served a little later: its own words say so.
                 ErrorCode::Timeout => message,
-                _ => "the control plane cannot do this right now; nothing was changed as far as it knows",
+                _ => unavailable,
             };
             status(Code::Unavailable, "control_plane_unavailable", message, HashMap::new(), Some(RETRY_AFTER))
         }

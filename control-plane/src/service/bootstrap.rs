@@ -8,6 +8,7 @@ use toolplane_registry::Digest;
 
 use super::Error;
 use crate::admin::auth::Tokens;
+use crate::admission;
 use crate::clock::Clock;
 use crate::ids::{new_id, new_secret};
 use crate::options::Options;
@@ -149,6 +150,13 @@ pub(super) async fn environment(
     store: &dyn Store,
     clock: &Clock,
 ) -> Result<Option<Millis>, Error> {
+    for upstream in &rules.environment.upstreams {
+        if let Err(found) = admission::check_userinfo(upstream, None) {
+            let domain = &upstream.domain;
+            let reasons: Vec<String> = found.iter().map(ToString::to_string).collect();
+            tracing::warn!(upstream.domain = %domain, "`{domain}` of the environment: {}", reasons.join("; "));
+        }
+    }
     let mut attempt = 1;
     loop {
         match reconcile(rules, store, clock).await {

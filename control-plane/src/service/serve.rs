@@ -11,6 +11,8 @@ use super::Error;
 
 /// How often an idle connection is probed, so that a peer that vanished is noticed.
 const KEEPALIVE: std::time::Duration = std::time::Duration::from_secs(20);
+/// How long the peer may take to answer.
+const KEEPALIVE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Where the admin API listens.
 #[derive(Debug)]
@@ -21,6 +23,13 @@ pub enum Listener {
     Unix(UnixListener),
 }
 
+/// A gRPC server that notices peers that vanished.
+pub fn server() -> Server {
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+}
+
 /// Serves until told to stop.
 pub(super) async fn serve(
     routes: Routes,
@@ -28,7 +37,7 @@ pub(super) async fn serve(
     tls: Option<tls::Server>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let server = Server::builder().http2_keepalive_interval(Some(KEEPALIVE)).add_routes(routes);
+    let server = server().add_routes(routes);
     let stop = shutdown.cancelled_owned();
     let result = match (listener, tls) {
         (Listener::Tcp(listener), Some(tls)) => {

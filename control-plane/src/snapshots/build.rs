@@ -7,7 +7,7 @@ use toolplane_registry::digest::Hasher;
 use toolplane_registry::policy::Effective;
 use toolplane_registry::snapshot::{Builder, DomainSnapshot, Endpoint, Settings};
 use toolplane_registry::upstream::Upstream;
-use toolplane_registry::{Digest, Domain, RawJson, Rejection, Snapshot, Tool, Version};
+use toolplane_registry::{Digest, Domain, Protocol, RawJson, Rejection, Snapshot, Tool, Version};
 use toolplane_registry::{ingest, sanitize};
 
 use super::pin;
@@ -53,12 +53,16 @@ impl Rules {
         hasher.finish()
     }
 
-    /// The configuration id of an upstream as it is in force: another one when the environment's headers change.
+    /// The configuration id of an upstream as it is in force: another one when the environment's headers change, or
+    /// what the upstream speaks.
     fn config_id(&self, held: &Registered) -> String {
+        let mut id = held.config_id.clone();
         if self.environment.headers.contains_key(held.upstream.domain.as_str()) {
-            format!("{}.{}", held.config_id, self.fingerprint)
-        } else {
-            held.config_id.clone()
+            id = format!("{id}.{}", self.fingerprint);
+        }
+        match protocol(held) {
+            Protocol::Unknown => id,
+            known => format!("{id} {known}"),
         }
     }
 }
@@ -72,6 +76,8 @@ pub struct Published {
     pub snapshot: Arc<Snapshot>,
     /// Per domain, what became of its listing.
     pub admitted: BTreeMap<Domain, Arc<Admitted>>,
+    /// What a rollout keeps nodes at; absent where none is under way.
+    pub baseline: Option<Arc<Snapshot>>,
 }
 
 /// What became of one domain's listing.
@@ -116,8 +122,10 @@ pub fn build(
         rules.environment.policy.as_ref().or(registry.policy.as_ref().map(|policy| &policy.access));
     let policy = Effective::resolve(explicit, &effective)?;
     let Head { store_id, number } = &registry.head;
-    let mut builder = Builder::new(Version::new(store_id.clone(), *number))
-        .settings(Settings { registration_enabled: rules.registration_enabled });
+    let mut builder = Builder::new(Version::new(store_id.clone(), *number)).settings(Settings {
+        registration_enabled: rules.registration_enabled,
+        request_keys: registry.request_keys.clone(),
+    });
     let mut admitted = BTreeMap::new();
     for (held, upstream) in registry.upstreams.values().zip(effective) {
         let domain = upstream.domain.clone();
@@ -129,18 +137,35 @@ pub fn build(
             .filter(|tool| policy.admits(&domain, &tool.original_name))
             .map(Arc::clone)
             .collect();
-        builder = builder.domain(freeze(upstream, held, rules.config_id(held), tools));
+        let frozen = previous.and_then(|previous| previous.snapshot.domains().get(&domain));
+        builder = builder.shared(freeze(upstream, held, rules.config_id(held), tools, frozen));
         admitted.insert(domain, outcome);
     }
     let snapshot = Arc::new(builder.build()?);
-    Ok(Published { registry, snapshot, admitted })
+    Ok(Published { registry, snapshot, admitted, baseline: None })
 }
 
-fn freeze(upstream: Upstream, held: &Registered, config_id: String, tools: Vec<Arc<Tool>>) -> DomainSnapshot {
-    let Upstream { domain, url, description, headers, forward_headers, session_mode, .. } = upstream;
+fn protocol(held: &Registered) -> Protocol {
+    held.listing.as_ref().map_or(Protocol::Unknown, |listing| listing.protocol)
+}
+
+/// Freezes a domain, unless `before` is the same already: its digest covers every byte of every tool.
+fn freeze(
+    upstream: Upstream,
+    held: &Registered,
+    config_id: String,
+    tools: Vec<Arc<Tool>>,
+    before: Option<&Arc<DomainSnapshot>>,
+) -> Arc<DomainSnapshot> {
+    let Upstream { domain, url, description, headers, forward_headers, session_mode, limits, .. } = upstream;
     let description = sanitize::one_line(&description);
-    let endpoint = Endpoint { url, headers, forward_headers, session_mode, config_id };
-    DomainSnapshot::new(domain, description, endpoint, tools).with_pending(held.listing.is_none())
+    let endpoint =
+        Endpoint { url, headers, forward_headers, session_mode, limits, config_id, protocol: protocol(held) };
+    let pending = held.listing.is_none();
+    match before {
+        Some(before) if before.is_made_of(&description, &endpoint, &tools, pending) => Arc::clone(before),
+        _ => Arc::new(DomainSnapshot::new(domain, description, endpoint, tools).with_pending(pending)),
+    }
 }
 
 fn admit(held: &Registered, ingest: &Ingest, before: Option<&Arc<Admitted>>) -> Arc<Admitted> {
@@ -173,5 +198,7 @@ impl Admitted {
 
 /// Whether a listing differs in anything a node would see.
 pub(crate) fn differs(before: Option<&Listing>, after: &Listing) -> bool {
-    before.is_none_or(|before| before.tools != after.tools || before.approved != after.approved)
+    before.is_none_or(|before| {
+        before.tools != after.tools || before.approved != after.approved || before.protocol != after.protocol
+    })
 }

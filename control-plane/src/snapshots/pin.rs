@@ -47,6 +47,8 @@ pub fn served(domain: &Domain, policy: SchemaPolicy, listing: &Listing) -> (Vec<
 
 #[cfg(test)]
 mod tests {
+    use toolplane_registry::Protocol;
+
     use super::*;
 
     fn raw(name: &str, description: &str) -> RawJson {
@@ -56,7 +58,14 @@ mod tests {
     }
 
     fn listing(tools: Vec<RawJson>, approved: Vec<RawJson>) -> Listing {
-        Listing { attempt_at: 1, success_at: Some(1), error: String::new(), tools, approved: Some(approved) }
+        Listing {
+            attempt_at: 1,
+            success_at: Some(1),
+            error: String::new(),
+            tools,
+            approved: Some(approved),
+            protocol: Protocol::Unknown,
+        }
     }
 
     #[test]

@@ -37,13 +37,13 @@ impl Handle {
         at: Millis,
         deadline: Duration,
     ) -> Result<(), Error> {
-        let is_known = |version: &Version| version.store_id() != held.store_id() || version.covers(held);
-        if held.is_none() || is_known(self.current().version()) {
+        if held.is_none() || self.current().version().covers(held) {
             return Ok(());
         }
-        // This control plane may only be behind.
+        // This control plane may only be behind: what is newer can be of another store as well, to which one that is
+        // cut off from its database must not send a node back.
         let newest = self.newest(deadline).await?;
-        if is_known(newest.version()) {
+        if newest.version().store_id() != held.store_id() || newest.version().covers(held) {
             return Ok(());
         }
         let detail = format!("a node holds {held}, the store has come to {} only", newest.version());

@@ -3,6 +3,8 @@
 //! Owns the choice between the pools. An enum rather than a trait or `sqlx::Any`: both backends are known, the
 //! statements above are written once, and each driver keeps its own types. Never knows a table.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Sqlite};
@@ -50,22 +52,23 @@ pub(super) struct Dialect {
 /// An open database with its schema up to date.
 pub(super) enum Database {
     Sqlite(sqlite::Pools),
-    Postgres(sqlx::PgPool),
+    Postgres(postgres::Pool),
 }
 
 /// A transaction; dropping it without a commit rolls it back.
 pub(super) enum Transaction {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    /// And how long a step of it may take.
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>, postgres::Deadline),
 }
 
 // ---- Database ----
 
 impl Database {
-    pub(super) async fn open(url: &str) -> Result<Self, Error> {
+    pub(super) async fn open(url: &str, timeout: Duration) -> Result<Self, Error> {
         match Backend::of(url)? {
             Backend::Sqlite => Ok(Self::Sqlite(sqlite::open(url).await?)),
-            Backend::Postgres => Ok(Self::Postgres(postgres::open(url).await?)),
+            Backend::Postgres => Ok(Self::Postgres(postgres::open(url, timeout).await?)),
         }
     }
 
@@ -86,7 +89,7 @@ impl Database {
     pub(super) fn wakeups(&self) -> Box<dyn Wakeups> {
         match self {
             Self::Sqlite(_) => Box::new(sqlite::Silence),
-            Self::Postgres(pool) => Box::new(postgres::Announcements::new(pool.clone())),
+            Self::Postgres(pool) => Box::new(postgres::announcements(pool)),
         }
     }
 
@@ -94,7 +97,7 @@ impl Database {
     pub(super) async fn execute(&self, sql: &'static str, values: &[Value]) -> Result<u64, Error> {
         match self {
             Self::Sqlite(pools) => sqlite::execute(&pools.writer, sql, values).await,
-            Self::Postgres(pool) => postgres::execute(pool, sql, values).await,
+            Self::Postgres(pool) => postgres::execute_alone(pool, sql, values).await,
         }
     }
 
@@ -106,7 +109,7 @@ impl Database {
     ) -> Result<Vec<R>, Error> {
         match self {
             Self::Sqlite(pools) => sqlite::fetch(&pools.readers, sql, values).await,
-            Self::Postgres(pool) => postgres::fetch(pool, sql, values).await,
+            Self::Postgres(pool) => postgres::fetch_alone(pool, sql, values).await,
         }
     }
 }
@@ -117,7 +120,7 @@ impl Transaction {
     pub(super) fn dialect(&self) -> &'static Dialect {
         match self {
             Self::Sqlite(_) => &sqlite::DIALECT,
-            Self::Postgres(_) => &postgres::DIALECT,
+            Self::Postgres(..) => &postgres::DIALECT,
         }
     }
 
@@ -125,7 +128,9 @@ impl Transaction {
     pub(super) async fn execute(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, Error> {
         match self {
             Self::Sqlite(transaction) => sqlite::execute(&mut **transaction, sql, values).await,
-            Self::Postgres(transaction) => postgres::execute(&mut **transaction, sql, values).await,
+            Self::Postgres(transaction, deadline) => {
+                postgres::execute(&mut **transaction, *deadline, sql, values).await
+            }
         }
     }
 
@@ -136,7 +141,9 @@ impl Transaction {
     ) -> Result<Vec<R>, Error> {
         match self {
             Self::Sqlite(transaction) => sqlite::fetch(&mut **transaction, sql, values).await,
-            Self::Postgres(transaction) => postgres::fetch(&mut **transaction, sql, values).await,
+            Self::Postgres(transaction, deadline) => {
+                postgres::fetch(&mut **transaction, *deadline, sql, values).await
+            }
         }
     }
 
@@ -152,7 +159,7 @@ impl Transaction {
     pub(super) async fn commit(self) -> Result<(), Error> {
         match self {
             Self::Sqlite(transaction) => sqlite::commit(transaction).await,
-            Self::Postgres(transaction) => postgres::commit(transaction).await,
+            Self::Postgres(transaction, deadline) => postgres::commit(transaction, deadline).await,
         }
     }
 }

@@ -20,9 +20,14 @@ pub enum Error {
         /// What the driver said.
         reason: String,
     },
-    /// The database was open and does not answer, or not in time. Nothing is known to have been written.
+    /// The database was open and does not answer, or not in time. Where that was in a commit, whether the change was
+    /// made is unknown.
     #[error("the database does not answer: {0}")]
     Lost(#[source] sqlx::Error),
+    /// The database did not answer in time, and was not waited for any longer. Whether the step took effect is
+    /// unknown.
+    #[error("the database does not answer within {} s", .0.as_secs())]
+    Late(std::time::Duration),
     /// A newer release has migrated the database.
     #[error(
         "the database has schema {found}, this release knows {known}: use a newer release, or restore a backup"
@@ -56,6 +61,17 @@ pub enum Error {
         /// What is wrong with the value, without showing it.
         reason: String,
     },
+    /// A change concerns an upstream whose row cannot be read.
+    #[error(
+        "upstream `{domain}` cannot be read from the database ({reason}): nothing was changed; register it again or \
+         remove it first"
+    )]
+    Unreadable {
+        /// Its domain.
+        domain: String,
+        /// Which row, and what is wrong with it.
+        reason: Box<Error>,
+    },
     /// The thing to change is not there.
     #[error("{0} does not exist")]
     NotFound(String),
@@ -71,6 +87,14 @@ pub enum Error {
         held: String,
         /// The etag the change was meant for.
         expected: String,
+    },
+    /// There is one rollout at a time, and this one is under way.
+    #[error("a rollout is under way already: it holds every node without `{canary}` at v{baseline}")]
+    RolloutUnderWay {
+        /// Who gets newer versions.
+        canary: String,
+        /// What the others are kept at.
+        baseline: u64,
     },
     /// The secrets in the database were sealed with another key.
     #[error("the sealing key does not fit this database: {0}")]
@@ -93,10 +117,10 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Url(_) => ErrorCode::InvalidInput,
-            Self::Unreachable { .. } | Self::Lost(_) => ErrorCode::Unavailable,
+            Self::Unreachable { .. } | Self::Lost(_) | Self::Late(_) => ErrorCode::Unavailable,
             Self::NotFound(_) => ErrorCode::NotFound,
-            Self::AlreadyExists(_) => ErrorCode::AlreadyExists,
-            Self::Conflict { .. } => ErrorCode::Conflict,
+            Self::AlreadyExists(_) | Self::RolloutUnderWay { .. } => ErrorCode::AlreadyExists,
+            Self::Conflict { .. } | Self::Unreadable { .. } => ErrorCode::Conflict,
             Self::NewerSchema { .. }
             | Self::Migration { .. }
             | Self::Violated(_)

@@ -10,7 +10,8 @@ use toolplane_registry::policy::AccessPolicy;
 use toolplane_registry::upstream::{Owner, SchemaPolicy, ToolFilter};
 use toolplane_registry::{Digest, Domain, RawJson, Rejection};
 
-use super::{Error, Head, Millis};
+use super::{Error, Head, Millis, Registry};
+use crate::rollout::Rollout;
 
 /// A version in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,13 @@ pub trait History {
 
     /// The content of a version; `None` where it is not kept.
     async fn load_version(&self, number: u64) -> Result<Option<Past>, Error>;
+
+    /// The rollout under way.
+    async fn rollout(&self) -> Result<Option<Rollout>, Error>;
+
+    /// The registry as a rollout keeps it, upstreams that were removed since left out; `None` where that rollout is
+    /// not under way any more.
+    async fn load_baseline(&self, etag: &str) -> Result<Option<Registry>, Error>;
 
     /// Notes what a version was when it was published; the first note stays.
     async fn note_published(&self, head: &Head, publication: Publication) -> Result<(), Error>;

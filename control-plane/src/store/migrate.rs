@@ -37,7 +37,7 @@ struct Pair {
     postgres: &'static str,
 }
 
-const PAIRS: [Pair; 6] = [
+const PAIRS: [Pair; 10] = [
     Pair {
         number: 1,
         name: "registry",
@@ -73,6 +73,30 @@ const PAIRS: [Pair; 6] = [
         name: "token_capabilities",
         sqlite: include_str!("../../../migrations/sqlite/0006_token_capabilities.sql"),
         postgres: include_str!("../../../migrations/postgres/0006_token_capabilities.sql"),
+    },
+    Pair {
+        number: 7,
+        name: "rollouts",
+        sqlite: include_str!("../../../migrations/sqlite/0007_rollouts.sql"),
+        postgres: include_str!("../../../migrations/postgres/0007_rollouts.sql"),
+    },
+    Pair {
+        number: 9,
+        name: "upstream_protocols",
+        sqlite: include_str!("../../../migrations/sqlite/0009_upstream_protocols.sql"),
+        postgres: include_str!("../../../migrations/postgres/0009_upstream_protocols.sql"),
+    },
+    Pair {
+        number: 10,
+        name: "upstream_limits",
+        sqlite: include_str!("../../../migrations/sqlite/0010_upstream_limits.sql"),
+        postgres: include_str!("../../../migrations/postgres/0010_upstream_limits.sql"),
+    },
+    Pair {
+        number: 11,
+        name: "request_keys",
+        sqlite: include_str!("../../../migrations/sqlite/0011_request_keys.sql"),
+        postgres: include_str!("../../../migrations/postgres/0011_request_keys.sql"),
     },
 ];
 

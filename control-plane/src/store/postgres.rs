@@ -4,13 +4,14 @@
 //! other; whatever else locks rows takes an upstream's row before what hangs on it, so nothing deadlocks.
 
 mod codes;
+mod pool;
 mod wakeups;
 
 use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::migrate::Migrate as _;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgExecutor, PgPoolOptions};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgExecutor};
 use sqlx::{Arguments as _, ConnectOptions as _, Connection as _, PgConnection, PgPool};
 
 use super::Error;
@@ -18,10 +19,9 @@ use super::database::{Dialect, Record, Transaction, Value};
 use super::migrate::{Backend, Report, bring_up_to_date, failed};
 use super::queries::due;
 
+pub(super) use pool::{Deadline, Pool};
 pub(super) use wakeups::Announcements;
 
-/// One of them listens.
-const CONNECTIONS: u32 = 10;
 /// How long a caller waits for a connection, a new one included.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,42 +44,68 @@ pub(super) const DIALECT: Dialect = Dialect {
     announce: Some("SELECT pg_notify('toolplane_head', $1)"),
 };
 
-pub(super) async fn open(url: &str) -> Result<PgPool, Error> {
+pub(super) async fn open(url: &str, timeout: Duration) -> Result<Pool, Error> {
     let options = parse(url)?;
     bring_database_up_to_date(&options).await?;
-    Ok(PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_lazy_with(options))
+    Ok(Pool::new(options, timeout))
 }
 
 pub(super) async fn migrate(url: &str) -> Result<Report, Error> {
     bring_database_up_to_date(&parse(url)?).await
 }
 
-pub(super) async fn begin(pool: &PgPool, statement: &'static str) -> Result<Transaction, Error> {
-    Ok(Transaction::Postgres(pool.begin_with(statement).await.map_err(classify)?))
+/// For those who count them.
+pub(super) fn connections(pool: &Pool) -> &PgPool {
+    &pool.connections
 }
 
-pub(super) async fn commit(transaction: sqlx::Transaction<'static, sqlx::Postgres>) -> Result<(), Error> {
-    transaction.commit().await.map_err(classify)
+pub(super) fn announcements(pool: &Pool) -> Announcements {
+    Announcements::new((*pool.connections.connect_options()).clone())
+}
+
+pub(super) async fn begin(pool: &Pool, statement: &'static str) -> Result<Transaction, Error> {
+    let transaction = pool.deadline.keep(pool.connections.begin_with(statement)).await?;
+    Ok(Transaction::Postgres(transaction, pool.deadline))
+}
+
+pub(super) async fn commit(
+    transaction: sqlx::Transaction<'static, sqlx::Postgres>,
+    deadline: Deadline,
+) -> Result<(), Error> {
+    deadline.keep(transaction.commit()).await
+}
+
+/// One statement in a transaction of its own.
+pub(super) async fn execute_alone(pool: &Pool, sql: &'static str, values: &[Value]) -> Result<u64, Error> {
+    execute(&pool.connections, pool.deadline, sql, values).await
+}
+
+/// Rows of one statement in a transaction of its own.
+pub(super) async fn fetch_alone<R: Record>(
+    pool: &Pool,
+    sql: &'static str,
+    values: &[Value],
+) -> Result<Vec<R>, Error> {
+    fetch(&pool.connections, pool.deadline, sql, values).await
 }
 
 pub(super) async fn execute(
     executor: impl PgExecutor<'_>,
+    deadline: Deadline,
     sql: &'static str,
     values: &[Value],
 ) -> Result<u64, Error> {
-    let done = sqlx::query_with(sql, arguments(values)?).execute(executor).await.map_err(classify)?;
+    let done = deadline.keep(sqlx::query_with(sql, arguments(values)?).execute(executor)).await?;
     Ok(done.rows_affected())
 }
 
 pub(super) async fn fetch<R: Record>(
     executor: impl PgExecutor<'_>,
+    deadline: Deadline,
     sql: &'static str,
     values: &[Value],
 ) -> Result<Vec<R>, Error> {
-    sqlx::query_as_with(sql, arguments(values)?).fetch_all(executor).await.map_err(classify)
+    deadline.keep(sqlx::query_as_with(sql, arguments(values)?).fetch_all(executor)).await
 }
 
 fn classify(error: sqlx::Error) -> Error {

@@ -28,29 +28,35 @@ pub(super) const INSERT_SNAPSHOT: &str =
 
 pub(super) const UPSTREAMS: &str = "SELECT domain, url, discovery_url, description, headers, forward_headers, \
     allowed_tools, denied_tools, schema_policy, session_mode, owner, config_id, created_at, updated_at, \
-    frozen_at FROM upstreams";
+    frozen_at, limits FROM upstreams";
 
 /// Takes the same values as [`UPDATE_UPSTREAM`].
 pub(super) const INSERT_UPSTREAM: &str = "INSERT INTO upstreams (domain, url, discovery_url, description, \
     headers, forward_headers, allowed_tools, denied_tools, schema_policy, session_mode, owner, config_id, \
-    created_at, updated_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) ON CONFLICT (domain) DO NOTHING";
+    created_at, updated_at, limits) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14) ON CONFLICT (domain) DO NOTHING";
 
 pub(super) const UPDATE_UPSTREAM: &str = "UPDATE upstreams SET url = $2, discovery_url = $3, description = $4, \
     headers = $5, forward_headers = $6, allowed_tools = $7, denied_tools = $8, schema_policy = $9, \
-    session_mode = $10, owner = $11, config_id = $12, updated_at = $13 WHERE domain = $1";
+    session_mode = $10, owner = $11, config_id = $12, updated_at = $13, limits = $14 \
+    WHERE domain = $1";
 
 pub(super) const DELETE_UPSTREAM: &str = "DELETE FROM upstreams WHERE domain = $1";
 
 // ---- listings ----
 
-pub(super) const LISTINGS: &str = "SELECT domain, attempt_at, success_at, error, has_approved FROM listings";
+pub(super) const LISTINGS: &str =
+    "SELECT domain, attempt_at, success_at, error, has_approved, protocol FROM listings";
 
 pub(super) const TOOLS: &str =
     "SELECT domain, approved, position, definition FROM tools ORDER BY domain, approved, position";
 
-pub(super) const INSERT_LISTING: &str =
-    "INSERT INTO listings (domain, attempt_at, success_at, error, has_approved) VALUES ($1, $2, $3, $4, $5)";
+/// The same columns, of one domain.
+pub(super) const TOOL_ROWS_OF: &str = "SELECT domain, approved, position, definition FROM tools \
+    WHERE domain = $1 ORDER BY approved, position";
+
+pub(super) const INSERT_LISTING: &str = "INSERT INTO listings (domain, attempt_at, success_at, error, has_approved, protocol) \
+    VALUES ($1, $2, $3, $4, $5, $6)";
 
 /// Takes the tools with it.
 pub(super) const DELETE_LISTING: &str = "DELETE FROM listings WHERE domain = $1";
@@ -71,6 +77,17 @@ pub(super) const PUT_POLICY: &str = "INSERT INTO policies (id, access, etag) VAL
     ON CONFLICT (id) DO UPDATE SET access = excluded.access, etag = excluded.etag";
 
 pub(super) const DELETE_POLICY: &str = "DELETE FROM policies WHERE id = 1";
+
+// ---- request keys ----
+
+pub(super) const REQUEST_KEYS: &str = "SELECT id, sealed, not_after FROM request_keys ORDER BY not_after, id";
+
+pub(super) const NEWEST_REQUEST_KEY: &str = "SELECT MAX(not_after) FROM request_keys";
+
+pub(super) const INSERT_REQUEST_KEY: &str =
+    "INSERT INTO request_keys (id, sealed, created_at, not_after) VALUES ($1, $2, $3, $4)";
+
+pub(super) const FORGET_REQUEST_KEYS: &str = "DELETE FROM request_keys WHERE not_after < $1";
 
 // ---- tokens and audit ----
 
@@ -95,6 +112,9 @@ pub(super) const INSERT_AUDIT: &str =
 pub(super) const AUDIT_BEFORE: &str = "SELECT id, at, actor, action, subject, detail, version FROM audit \
     WHERE id < $1 ORDER BY id DESC LIMIT $2";
 
+pub(super) const FORGET_AUDIT: &str = "DELETE FROM audit WHERE id IN \
+    (SELECT id FROM audit WHERE at < $1 ORDER BY id LIMIT $2)";
+
 // ---- nodes ----
 
 pub(super) const PUT_NODE: &str = "INSERT INTO nodes (id, build, labels, store_id, version, digest, \
@@ -105,15 +125,37 @@ pub(super) const PUT_NODE: &str = "INSERT INTO nodes (id, build, labels, store_i
     disconnected_at = excluded.disconnected_at, acked_at = excluded.acked_at, \
     persisted = excluded.persisted, rejections = excluded.rejections, \
     control_plane = excluded.control_plane, stream = excluded.stream \
-    WHERE $14 OR (nodes.control_plane = excluded.control_plane AND nodes.stream = excluded.stream)";
+    WHERE $14 OR (nodes.control_plane = excluded.control_plane AND nodes.stream <= excluded.stream) \
+    OR ($15 AND (nodes.disconnected_at IS NOT NULL \
+    OR (excluded.disconnected_at IS NULL AND nodes.connected_at <= excluded.connected_at))) \
+    OR (nodes.control_plane <> excluded.control_plane AND excluded.disconnected_at IS NULL \
+    AND (nodes.disconnected_at IS NOT NULL OR nodes.connected_at < excluded.connected_at))";
 
 pub(super) const NODES: &str = "SELECT id, build, labels, store_id, version, digest, connected_at, \
     disconnected_at, acked_at, persisted, rejections, control_plane, stream FROM nodes ORDER BY id";
 
+/// Nodes that have not been connected since a time. One that is said to be connected is, as long as its control plane
+/// lives.
+macro_rules! gone {
+    () => {
+        "(disconnected_at < $1 OR (disconnected_at IS NULL AND connected_at < $1 AND NOT EXISTS \
+         (SELECT 1 FROM control_planes WHERE control_planes.id = nodes.control_plane AND lease_until >= $1)))"
+    };
+}
+
+/// Says it twice: a node may come back between the search and the removal.
+pub(super) const FORGET_NODES: &str = concat!(
+    "DELETE FROM nodes WHERE ",
+    gone!(),
+    " AND id IN (SELECT id FROM nodes WHERE ",
+    gone!(),
+    " ORDER BY id LIMIT $2)"
+);
+
 // ---- control planes on one database ----
 
-/// Upstreams that are due, not frozen, and that nobody has claimed. Takes now, a time that only a clock which ran ahead can
-/// have written, and the two times before which an upstream must have been asked and have answered.
+/// Upstreams that are due, not frozen, and that nobody has claimed. Takes now, a time that only a clock which ran
+/// ahead can have written, and the two times before which an upstream must have been asked and have answered.
 macro_rules! due {
     () => {
         "FROM upstreams u LEFT JOIN listings l ON l.domain = u.domain \
@@ -153,6 +195,15 @@ pub(super) const RECORDED: &str = "SELECT version FROM snapshots WHERE version =
 
 pub(super) const MARK_RECORDED: &str = "UPDATE snapshots SET recorded = TRUE, \
     policy = (SELECT access FROM policies WHERE id = 1) WHERE version = $1";
+
+/// How many versions from the one given on have their content recorded.
+pub(super) const RECORDED_SINCE: &str = "SELECT COUNT(*) FROM snapshots WHERE version >= $1 AND recorded";
+
+pub(super) const COMMITTED_AT: &str = "SELECT created_at FROM snapshots WHERE version = $1";
+
+/// Domains whose content is another than at that version; those that are gone are not among them.
+pub(super) const CHANGED_AFTER: &str =
+    "SELECT domain FROM domain_history WHERE since_version > $1 AND until_version IS NULL";
 
 pub(super) const DOMAINS: &str = "SELECT domain FROM upstreams ORDER BY domain";
 
@@ -205,17 +256,21 @@ pub(super) const NOTE_REFUSAL: &str = "INSERT INTO refusals (version, node_id, a
     ON CONFLICT (version, node_id) DO UPDATE SET at = excluded.at, rejections = excluded.rejections";
 
 pub(super) const EXPIRED: &str = "SELECT version FROM snapshots \
-    WHERE version <= (SELECT version FROM head WHERE id = 1) - $1 LIMIT 1";
+    WHERE version <= (SELECT version FROM head WHERE id = 1) - $1 \
+    AND version NOT IN (SELECT baseline FROM rollouts) LIMIT 1";
 
 /// Takes the lock that commits take, and changes nothing.
 pub(super) const LOCK_HEAD: &str =
     "UPDATE head SET version = version WHERE id = 1 RETURNING store_id, version";
 
-pub(super) const FORGET_VERSIONS: &str = "DELETE FROM snapshots WHERE version < $1";
+pub(super) const FORGET_VERSIONS: &str = "DELETE FROM snapshots WHERE version < $1 \
+    AND version NOT IN (SELECT baseline FROM rollouts)";
 
-pub(super) const FORGET_REFUSALS: &str = "DELETE FROM refusals WHERE version < $1";
+pub(super) const FORGET_REFUSALS: &str = "DELETE FROM refusals WHERE version < $1 \
+    AND version NOT IN (SELECT baseline FROM rollouts)";
 
-pub(super) const FORGET_HISTORY: &str = "DELETE FROM domain_history WHERE until_version <= $1";
+pub(super) const FORGET_HISTORY: &str = "DELETE FROM domain_history WHERE until_version <= $1 \
+    AND NOT EXISTS (SELECT 1 FROM rollouts WHERE since_version <= baseline AND until_version > baseline)";
 
 pub(super) const FORGET_CONTENTS: &str = "DELETE FROM domain_contents WHERE NOT EXISTS \
     (SELECT 1 FROM domain_history WHERE domain_history.digest = domain_contents.digest)";
@@ -233,3 +288,46 @@ pub(super) const RESTORE_LISTING: &str = "INSERT INTO listings (domain, attempt_
     success_at = COALESCE(listings.success_at, excluded.success_at), has_approved = excluded.has_approved";
 
 pub(super) const DELETE_TOOLS: &str = "DELETE FROM tools WHERE domain = $1";
+
+// ---- rollouts ----
+
+pub(super) const ROLLOUT: &str = "SELECT etag, label, value, baseline, actor, started_at, \
+    (SELECT COUNT(*) FROM rollout_upstreams) AS upstreams FROM rollouts WHERE id = 1";
+
+pub(super) const START_ROLLOUT: &str = "INSERT INTO rollouts (id, etag, label, value, baseline, actor, started_at) \
+    VALUES (1, $1, $2, $3, $4, $5, $6)";
+
+/// Every column of [`UPSTREAMS`], sealed headers included: they are sealed for their domain, which stays. Beside them,
+/// how the upstream spoke.
+pub(super) const KEEP_UPSTREAMS: &str = "INSERT INTO rollout_upstreams (domain, url, discovery_url, description, \
+    headers, forward_headers, allowed_tools, denied_tools, schema_policy, session_mode, owner, config_id, \
+    created_at, updated_at, frozen_at, limits, protocol) \
+    SELECT domain, url, discovery_url, description, headers, forward_headers, allowed_tools, denied_tools, \
+    schema_policy, session_mode, owner, config_id, created_at, updated_at, frozen_at, limits, \
+    COALESCE((SELECT protocol FROM listings WHERE listings.domain = upstreams.domain), '') FROM upstreams";
+
+pub(super) const ROLLOUT_UPSTREAMS: &str = "SELECT domain, url, discovery_url, description, headers, \
+    forward_headers, allowed_tools, denied_tools, schema_policy, session_mode, owner, config_id, created_at, \
+    updated_at, frozen_at, limits FROM rollout_upstreams";
+
+pub(super) const ROLLOUT_PROTOCOLS: &str = "SELECT domain, protocol FROM rollout_upstreams";
+
+/// The upstreams of the baseline that were there all along.
+pub(super) const KEPT_DOMAINS: &str = "SELECT domain FROM rollout_upstreams";
+
+/// Upstreams that are reached in another way than the baseline's, by name.
+pub(super) const MOVED_UPSTREAMS: &str = "SELECT upstreams.domain FROM upstreams \
+    JOIN rollout_upstreams AS kept ON kept.domain = upstreams.domain \
+    WHERE kept.config_id <> upstreams.config_id ORDER BY upstreams.domain";
+
+/// Reaches one upstream as the baseline does. Takes the domain, a new configuration id, and the time.
+pub(super) const MOVE_BACK: &str = "UPDATE upstreams SET (url, discovery_url, description, headers, \
+    forward_headers, session_mode, limits) = (SELECT kept.url, kept.discovery_url, kept.description, kept.headers, \
+    kept.forward_headers, kept.session_mode, kept.limits FROM rollout_upstreams AS kept WHERE kept.domain = $1), \
+    config_id = $2, updated_at = $3 WHERE domain = $1";
+
+pub(super) const FORGET_ROLLOUT_UPSTREAM: &str = "DELETE FROM rollout_upstreams WHERE domain = $1";
+
+pub(super) const FORGET_ROLLOUT_UPSTREAMS: &str = "DELETE FROM rollout_upstreams";
+
+pub(super) const END_ROLLOUT: &str = "DELETE FROM rollouts WHERE id = 1";

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use toolplane_registry::policy::AccessPolicy;
 use toolplane_registry::upstream::Upstream;
-use toolplane_registry::{Digest, Domain, RawJson, Version};
+use toolplane_registry::{Digest, Domain, Protocol, RawJson, RequestKey, Version};
 
 use super::Millis;
+use crate::rollout::{Canary, Rollout};
 
 /// The newest version of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +23,22 @@ pub struct Head {
 pub struct Registry {
     /// Which version this is.
     pub head: Head,
+    /// When it was committed; absent before the first commit. Tells it from one that a restored database has under
+    /// the same number.
+    pub committed_at: Option<Millis>,
     /// Every upstream, by domain.
     pub upstreams: BTreeMap<Domain, Registered>,
     /// The explicit access policy, where one is set.
     pub policy: Option<Policy>,
     /// Keyed hash of what the environment of the last start laid over it.
     pub environment: String,
+    /// The rollout under way.
+    pub rollout: Option<Rollout>,
+    /// Upstreams whose rows cannot be read, and why. Those that were read before are among the upstreams
+    /// as they were then.
+    pub unreadable: BTreeMap<Domain, String>,
+    /// The keys with which nodes seal request states, the one that is over first in front.
+    pub request_keys: Vec<RequestKey>,
 }
 
 /// An upstream with what the store knows of it.
@@ -60,6 +71,8 @@ pub struct Listing {
     pub tools: Vec<RawJson>,
     /// The tools an operator approved; kept for pinned upstreams only.
     pub approved: Option<Vec<RawJson>>,
+    /// How it spoke when it last answered.
+    pub protocol: Protocol,
 }
 
 /// How the last try to list an upstream went. It makes no version, so a published registry may be behind it.
@@ -150,6 +163,25 @@ pub enum Change {
         /// A version whose content is kept.
         number: u64,
     },
+    /// Begins a rollout whose baseline is the version that this commit makes; none may be under way.
+    StartRollout {
+        /// Its etag.
+        etag: String,
+        /// Who gets newer versions.
+        canary: Canary,
+        /// Who begins it.
+        actor: String,
+    },
+    /// Ends the rollout: this version is for every node.
+    PromoteRollout {
+        /// Which one.
+        etag: String,
+    },
+    /// Ends the rollout and goes back to its baseline: as [`Change::Restore`], and upstreams are reached as they were.
+    AbortRollout {
+        /// Which one.
+        etag: String,
+    },
     /// Gives the store a new id: versions from before are of another history.
     RenewStore {
         /// The new id.
@@ -196,6 +228,15 @@ pub struct AuditRecord {
     pub version: u64,
 }
 
+/// What may be forgotten; absent: nothing of that kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// Audit records from before this time.
+    pub audit_before: Option<Millis>,
+    /// Nodes that have not been connected since.
+    pub nodes_before: Option<Millis>,
+}
+
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -226,6 +267,20 @@ pub struct Token {
     pub expires_at: Option<Millis>,
     /// When it was revoked.
     pub revoked_at: Option<Millis>,
+}
+
+/// Why a stream may speak for its node. The one that did so last speaks for it, and so may a later one of the same
+/// control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It has just opened, and whatever was before it is over.
+    Opened,
+    /// It opened a while ago and is not on record yet: it speaks for the node unless that is connected elsewhere
+    /// since. Once it has ended, it only does where the node is connected nowhere.
+    Late,
+    /// It is on record. A record of another control plane that is over, or whose stream opened earlier, was written
+    /// late and gives way while this stream is open.
+    Held,
 }
 
 /// What is known of a node.

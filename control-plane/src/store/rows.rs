@@ -4,7 +4,9 @@
 //! and row. Upstreams and their listings are in `rows/upstream.rs`, nodes in `rows/node.rs`.
 
 mod history;
+mod limits;
 mod node;
+mod rollout;
 mod upstream;
 
 use serde::de::DeserializeOwned;
@@ -14,7 +16,8 @@ use super::{AuditRecord, Error, Head, Millis, Policy, Role, Token};
 
 pub(super) use history::{RefusalRow, RulesRow, VersionRow, content, past, past_domain, rules_values};
 pub(super) use node::{NodeRow, node_values, rejections_json};
-pub(super) use upstream::{ListingRow, assemble, listing_values, upstream_values};
+pub(super) use rollout::RolloutRow;
+pub(super) use upstream::{Assembled, ListingRow, ToolRow, assemble, listing_values, upstream_values};
 
 #[derive(sqlx::FromRow)]
 pub(super) struct HeadRow {

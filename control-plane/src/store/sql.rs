@@ -6,22 +6,30 @@
 
 mod changes;
 mod history;
+mod load;
 mod replicas;
+mod request_keys;
+mod rollouts;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use toolplane_registry::{Digest, Domain};
 use toolplane_seal::Key;
 
 use crate::ids::new_id;
+use crate::metrics::Metrics;
 
-use super::database::{Database, Transaction, Value};
-use super::rows::{self, AuditRow, HeadRow, ListingRow, NodeRow, PolicyRow, TokenRow};
+use super::database::Value;
+use super::measured::{Database, Transaction};
+use super::migrate::Backend;
+use super::rows::{self, AuditRow, HeadRow, ListingRow, NodeRow, TokenRow};
 use super::{
-    Attempt, AuditEntry, AuditRecord, Commit, ControlPlane, Error, Head, Millis, NodeRecord, Policy,
+    Attempt, AuditEntry, AuditRecord, Claim, Commit, ControlPlane, Error, Expiry, Head, Millis, NodeRecord,
     RefreshClaim, Registry, Store, Token, Wakeups, queries,
 };
 
@@ -36,10 +44,15 @@ pub(super) struct Sql {
 
 impl Sql {
     /// Opens the database, brings its schema up to date and checks the key.
-    pub(super) async fn open(url: &str, key: Arc<Key>) -> Result<Self, Error> {
-        let store = Self { database: Database::open(url).await?, key };
+    pub(super) async fn open(url: &str, key: Arc<Key>, timeout: Duration) -> Result<Self, Error> {
+        let store = Self { database: Database::open(url, timeout).await?, key };
         store.claim().await?;
         Ok(store)
+    }
+
+    /// Has what it does measured from here on.
+    pub(super) fn measured(self, metrics: Metrics) -> Self {
+        Self { database: self.database.measured(metrics), ..self }
     }
 
     async fn claim(&self) -> Result<(), Error> {
@@ -50,6 +63,14 @@ impl Sql {
             self.key.open(&check, KEY_CHECK_CONTEXT).map_err(Error::Sealed)?;
         }
         Ok(())
+    }
+
+    async fn try_commit(&self, commit: &Commit) -> Result<Head, Error> {
+        let mut transaction = self.database.write().await?;
+        let head = changes::apply(&mut transaction, &self.key, commit).await?;
+        fail::fail_point!("control-plane.commit.before");
+        transaction.commit().await?;
+        Ok(head)
     }
 
     async fn find_one_token(&self, sql: &'static str, value: Value) -> Result<Option<Token>, Error> {
@@ -64,6 +85,11 @@ impl Sql {
         self.database.execute(sql, &[]).await
     }
 
+    /// A transaction that has still to be ended.
+    pub(super) async fn begin_write(&self) -> Transaction {
+        self.database.write().await.unwrap()
+    }
+
     pub(super) async fn texts(&self, sql: &'static str) -> Result<Vec<String>, Error> {
         let rows = self.database.fetch::<(String,)>(sql, &[]).await?;
         Ok(rows.into_iter().map(|(text,)| text).collect())
@@ -73,31 +99,24 @@ impl Sql {
 #[async_trait]
 impl Store for Sql {
     async fn head(&self) -> Result<Head, Error> {
-        one_head(self.database.fetch(queries::HEAD, &[]).await?)
+        let head = one_head(self.database.fetch(queries::HEAD, &[]).await?)?;
+        self.database.metrics().head(head.number);
+        Ok(head)
     }
 
     async fn load(&self) -> Result<Registry, Error> {
-        let mut transaction = self.database.read().await?;
-        let head = one_head(transaction.fetch(queries::HEAD, &[]).await?)?;
-        let environment = transaction.fetch::<(String,)>(queries::ENVIRONMENT, &[]).await?.pop();
-        let policy = transaction.fetch::<PolicyRow>(queries::POLICY, &[]).await?.pop();
-        let upstreams = transaction.fetch(queries::UPSTREAMS, &[]).await?;
-        let listings = transaction.fetch(queries::LISTINGS, &[]).await?;
-        let tools = transaction.fetch(queries::TOOLS, &[]).await?;
-        transaction.commit().await?;
-        Ok(Registry {
-            head,
-            upstreams: rows::assemble(upstreams, listings, tools, &self.key)?,
-            policy: policy.map(Policy::try_from).transpose()?,
-            environment: environment.map(|(environment,)| environment).unwrap_or_default(),
-        })
+        self.read(None).await
+    }
+
+    async fn load_after(&self, before: &Registry) -> Result<Registry, Error> {
+        self.read(Some(before)).await
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Head, Error> {
-        let mut transaction = self.database.write().await?;
-        let head = changes::apply(&mut transaction, &self.key, commit).await?;
-        transaction.commit().await?;
-        Ok(head)
+        let began = Instant::now();
+        let result = self.try_commit(commit).await;
+        self.database.metrics().commit(result.as_ref().map(|head| head.number), began.elapsed());
+        result
     }
 
     async fn record_attempt(
@@ -115,6 +134,21 @@ impl Store for Sql {
             transaction.execute(queries::RECORD_ATTEMPT, &values).await?;
             transaction.execute(queries::END_CLAIM, &[domain.as_str().into()]).await?;
         }
+        transaction.commit().await
+    }
+
+    async fn record_unchanged(
+        &self,
+        domain: &Domain,
+        config_id: &str,
+        audit: &AuditEntry,
+    ) -> Result<(), Error> {
+        let mut transaction = self.database.write().await?;
+        changes::require_upstream(&mut transaction, domain, Some(config_id)).await?;
+        let values = [domain.as_str().into(), audit.at.into(), Some(audit.at).into(), "".into()];
+        transaction.execute(queries::RECORD_ATTEMPT, &values).await?;
+        transaction.execute(queries::END_CLAIM, &[domain.as_str().into()]).await?;
+        insert_audit(&mut transaction, audit, 0).await?;
         transaction.commit().await
     }
 
@@ -167,15 +201,30 @@ impl Store for Sql {
         rows::convert_all(self.database.fetch::<AuditRow>(queries::AUDIT_BEFORE, &values).await?)
     }
 
-    async fn put_node(&self, node: &NodeRecord, takes_over: bool) -> Result<(), Error> {
-        let mut values = Vec::from(rows::node_values(node));
-        values.push(takes_over.into());
-        self.database.execute(queries::PUT_NODE, &values).await?;
-        Ok(())
+    async fn put_nodes(&self, nodes: &[(NodeRecord, Claim)]) -> Result<(), Error> {
+        let mut transaction = self.database.write().await?;
+        for (node, claim) in nodes {
+            let mut values = Vec::from(rows::node_values(node));
+            values.extend([(*claim == Claim::Opened).into(), (*claim == Claim::Late).into()]);
+            transaction.execute(queries::PUT_NODE, &values).await?;
+        }
+        transaction.commit().await
     }
 
     async fn list_nodes(&self) -> Result<Vec<NodeRecord>, Error> {
         rows::convert_all(self.database.fetch::<NodeRow>(queries::NODES, &[]).await?)
+    }
+
+    async fn forget(&self, expiry: &Expiry, limit: u32) -> Result<u64, Error> {
+        let Expiry { audit_before, nodes_before } = expiry;
+        let parts = [(queries::FORGET_AUDIT, audit_before), (queries::FORGET_NODES, nodes_before)];
+        let mut removed = 0_u64;
+        for (sql, before) in parts {
+            let Some(before) = before else { continue };
+            let values = [(*before).into(), i64::from(limit).into()];
+            removed = removed.saturating_add(self.database.execute(sql, &values).await?);
+        }
+        Ok(removed)
     }
 
     fn wakeups(&self) -> Box<dyn Wakeups> {
@@ -211,9 +260,9 @@ impl Store for Sql {
 impl fmt::Debug for Sql {
     /// Shows the backend alone: the pools know credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.database {
-            Database::Sqlite(_) => "Sql(sqlite)",
-            Database::Postgres(_) => "Sql(postgres)",
+        f.write_str(match self.database.backend() {
+            Backend::Sqlite => "Sql(sqlite)",
+            Backend::Postgres => "Sql(postgres)",
         })
     }
 }

@@ -4,11 +4,15 @@ mod access;
 mod announce;
 mod faults;
 mod history;
+mod load;
 mod opening;
 mod registry;
 mod replicas;
+mod request_keys;
+mod rollouts;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use toolplane_registry::upstream::Upstream;
@@ -20,6 +24,8 @@ use super::sql::Sql;
 use super::{AuditEntry, Change, Commit, Error, Head, Listing, Millis, Store as _};
 
 const NOW: Millis = 1_790_000_000_000;
+/// How long a step may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Turns behaviors into one test per backend. A macro, because the test harness wants a function for each.
 macro_rules! on_both_backends {
@@ -62,13 +68,13 @@ impl Bench {
     async fn on(database: TestDatabase) -> Self {
         let keys = tempfile::tempdir().unwrap();
         let key = Arc::new(Key::load_or_create(&keys.path().join("key")).unwrap());
-        let store = Sql::open(database.url(), Arc::clone(&key)).await.unwrap();
+        let store = Sql::open(database.url(), Arc::clone(&key), TIMEOUT).await.unwrap();
         Self { store, key, database, _keys: keys }
     }
 
     /// Another control plane on the same database.
     async fn open_again(&self) -> Result<Sql, Error> {
-        Sql::open(self.database.url(), Arc::clone(&self.key)).await
+        Sql::open(self.database.url(), Arc::clone(&self.key), TIMEOUT).await
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Head, Error> {
@@ -114,5 +120,6 @@ fn listing(tools: &[&str]) -> Listing {
         error: String::new(),
         tools: tools.iter().map(|tool| RawJson::parse(tool).unwrap()).collect(),
         approved: None,
+        protocol: toolplane_registry::Protocol::Stateless,
     }
 }

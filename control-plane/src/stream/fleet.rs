@@ -10,11 +10,15 @@ use tokio::time::Instant;
 use toolplane_registry::Version;
 
 use super::nodes::Nodes;
+use crate::rollout::Rollout;
 use crate::store::history::Refusal;
 use crate::store::{self, NodeRecord};
 
 /// How often the store is read while nodes hang on other control planes.
 const ELSEWHERE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often the store is read at most while nodes answer one after the other.
+const PACE: Duration = Duration::from_millis(50);
 
 /// The state of the fleet with regard to one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,10 @@ pub struct Progress {
     pub required: usize,
     /// The others, by id.
     pub behind: Vec<NodeRecord>,
+    /// Connected nodes that a rollout keeps from the version: they count as if they were not there.
+    pub held_back: usize,
+    /// The rollout that does so; absent where none keeps anybody from this version.
+    pub rollout: Option<Rollout>,
 }
 
 /// Whether there is anything left to wait for.
@@ -55,9 +63,20 @@ pub struct Wait {
 }
 
 /// What the records of nodes say about a version. `refusals` are those of that version.
-pub fn progress(nodes: Vec<NodeRecord>, refusals: &[Refusal], target: &Version, share: f64) -> Progress {
-    let connected: Vec<NodeRecord> =
-        nodes.into_iter().filter(|node| node.disconnected_at.is_none()).collect();
+pub fn progress(
+    nodes: Vec<NodeRecord>,
+    refusals: &[Refusal],
+    rollout: Option<&Rollout>,
+    target: &Version,
+    share: f64,
+) -> Progress {
+    let rollout = rollout.filter(|rollout| rollout.baseline < target.number());
+    let held_back = |node: &NodeRecord| {
+        rollout.is_some_and(|rollout| rollout.holds_back(&node.labels, target.number()))
+            && !serves(&node.version, target)
+    };
+    let connected = nodes.into_iter().filter(|node| node.disconnected_at.is_none());
+    let (held_back, connected): (Vec<NodeRecord>, Vec<NodeRecord>) = connected.partition(held_back);
     let total = connected.len();
     let behind: Vec<NodeRecord> =
         connected.into_iter().filter(|node| !serves(&node.version, target)).collect();
@@ -77,10 +96,11 @@ pub fn progress(nodes: Vec<NodeRecord>, refusals: &[Refusal], target: &Version, 
     } else {
         Outcome::Pending
     };
-    Progress { outcome, connected: total, serving, required, behind }
+    let held_back = held_back.len();
+    Progress { outcome, connected: total, serving, required, behind, held_back, rollout: rollout.cloned() }
 }
 
-fn serves(held: &Version, target: &Version) -> bool {
+pub(super) fn serves(held: &Version, target: &Version) -> bool {
     held.store_id() == target.store_id() && held.number() >= target.number()
 }
 
@@ -115,7 +135,8 @@ impl Wait {
             // Before the records are read: what changes after that is a reason to read them again.
             self.changes.mark_unchanged();
             let (progress, elsewhere) = self.nodes.progress(&self.target, self.share).await?;
-            let late = Instant::now() >= self.deadline;
+            let (read, is_enough) = (Instant::now(), Self::enough(&progress));
+            let late = read >= self.deadline;
             self.ended = late || progress.outcome != Outcome::Pending;
             if self.ended || self.last.as_ref() != Some(&progress) {
                 self.last = Some(progress.clone());
@@ -127,7 +148,22 @@ impl Wait {
                 () = tokio::time::sleep_until(self.deadline) => {}
                 () = tokio::time::sleep(ELSEWHERE_INTERVAL), if elsewhere => {}
             }
+            let next = (read + PACE).min(self.deadline);
+            // Many nodes answer at once: only what ends the wait is worth a reading of its own.
+            while !is_enough(&self.nodes, &self.target) && Instant::now() < next {
+                tokio::select! {
+                    _ = self.changes.changed() => {}
+                    () = tokio::time::sleep_until(next) => {}
+                }
+            }
         }
+    }
+
+    /// Tells from what is known here alone whether enough of those that were behind serve the version by now.
+    fn enough(progress: &Progress) -> impl Fn(&Nodes, &Version) -> bool + use<> {
+        let behind: Vec<String> = progress.behind.iter().map(|node| node.id.clone()).collect();
+        let missing = progress.required.saturating_sub(progress.serving);
+        move |nodes, target| nodes.serving(&behind, target) >= missing
     }
 }
 
@@ -136,6 +172,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::rollout::Canary;
 
     fn node(id: &str, number: u64) -> NodeRecord {
         NodeRecord {
@@ -180,8 +217,41 @@ mod tests {
             (vec![node("a", 6), node("b", 6)], vec![refusal("b", 12)], 0.5, (Pending, 0, 1)),
         ];
         for (nodes, refusals, share, expected) in table {
-            let told = progress(nodes.clone(), &refusals, &Version::new("s", 7), share);
+            let told = progress(nodes.clone(), &refusals, None, &Version::new("s", 7), share);
             assert_eq!((told.outcome, told.serving, told.required), expected, "{share} of {nodes:?}");
+        }
+    }
+
+    #[test]
+    fn nodes_that_a_rollout_holds_back_are_not_waited_for() {
+        use Outcome::{Pending, Reached, Refused};
+        let rollout = |baseline| Rollout {
+            etag: "e".to_owned(),
+            canary: Canary::new("ring", "canary").unwrap(),
+            baseline,
+            actor: String::new(),
+            started_at: 0,
+            upstreams: 0,
+        };
+        let labels = BTreeMap::from([("ring".to_owned(), "canary".to_owned())]);
+        let canary = |id, number| NodeRecord { labels: labels.clone(), ..node(id, number) };
+        let table = [
+            (5, vec![canary("a", 7), node("b", 5)], vec![], (Reached, 1, 1, 1)),
+            (5, vec![canary("a", 6), node("b", 5), node("c", 4)], vec![], (Pending, 0, 1, 2)),
+            (5, vec![canary("a", 6), node("b", 5)], vec![refusal("a", 12)], (Refused, 0, 1, 1)),
+            // There is nobody who could serve it.
+            (5, vec![node("b", 5)], vec![], (Reached, 0, 0, 1)),
+            // It was a canary before.
+            (5, vec![node("b", 8)], vec![], (Reached, 1, 1, 0)),
+            // The baseline and what is before it is for everybody.
+            (7, vec![canary("a", 7), node("b", 5)], vec![], (Pending, 1, 2, 0)),
+        ];
+        for (baseline, nodes, refusals, expected) in table {
+            let target = Version::new("s", 7);
+            let told = progress(nodes.clone(), &refusals, Some(&rollout(baseline)), &target, 1.0);
+            let got = (told.outcome, told.serving, told.required, told.held_back);
+            assert_eq!(got, expected, "baseline {baseline}, {nodes:?}");
+            assert_eq!(told.rollout.is_some(), baseline < 7);
         }
     }
 

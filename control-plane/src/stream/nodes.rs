@@ -1,25 +1,30 @@
 //! What is known of nodes: who is connected, what each serves, why one refused.
 //!
-//! Owns the records and writes them to the store. A store that is away costs the record, never the stream. That a
-//! node is connected is true for as long as its control plane lives, so each control plane renews one lease: what
-//! it writes does not grow with the number of nodes, and one that is killed takes its nodes' presence along.
+//! Owns the records in memory and writes them to the store, many at a time and behind the streams: neither a slow
+//! store nor one that is away holds a stream up, and what could not be written is written later. That a node is
+//! connected is true for as long as its control plane lives, so each control plane renews one lease: what it writes
+//! does not grow with the number of nodes, and one that is killed takes its nodes' presence along.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use toolplane_proto::sync;
-use toolplane_registry::{Digest, Rejection, Version};
+use toolplane_registry::{Digest, ErrorCode, Rejection, Version};
 
 use super::fleet::{self, Progress};
+use super::records::{Records, Unwritten};
 use crate::clock::Clock;
 use crate::store::history::Refusal;
 use crate::store::{self, ControlPlane, Millis, NodeRecord, Store};
 
 /// A lease outlives so many renewals that fail.
 const RENEWALS_PER_LEASE: u32 = 3;
+/// How long a store that is away is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+/// How many records are written at once: nobody else writes to SQLite meanwhile.
+const BATCH: usize = 256;
 
 /// Keeps the records of nodes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -27,27 +32,22 @@ pub struct Nodes {
     store: Arc<dyn Store>,
     clock: Clock,
     control_plane: Arc<str>,
-    live: Arc<Mutex<Live>>,
+    records: Arc<Mutex<Records>>,
+    /// Rung whenever there is something to write.
+    unwritten: Arc<Notify>,
+    /// One at a time writes.
+    writing: Arc<tokio::sync::Mutex<()>>,
     /// Rung whenever a node of this control plane came, went or answered.
     changes: Arc<watch::Sender<()>>,
 }
 
-/// Which stream speaks for a node. A node that reconnects may be here before its old stream has ended; what the
-/// old one still has to say is void.
-#[derive(Debug, Default)]
-struct Live {
-    streams: HashMap<String, u64>,
-    opened: u64,
-}
-
-/// A connected node's record.
+/// A connected node. A node that reconnects may be here before its old stream has ended; what the old one still has
+/// to say is void.
 #[derive(Debug)]
 pub struct Presence {
     nodes: Nodes,
-    serial: u64,
-    record: Mutex<NodeRecord>,
-    /// Whether the store knows that this stream speaks for the node now.
-    announced: AtomicBool,
+    id: String,
+    stream: u64,
 }
 
 impl Nodes {
@@ -57,7 +57,9 @@ impl Nodes {
             store,
             clock,
             control_plane: control_plane.into(),
-            live: Arc::default(),
+            records: Arc::default(),
+            unwritten: Arc::default(),
+            writing: Arc::default(),
             changes: Arc::new(watch::Sender::new(())),
         }
     }
@@ -98,7 +100,16 @@ impl Nodes {
         let versions = self.store.list_versions(target.number().checked_add(1), 1).await?;
         let version = versions.into_iter().find(|version| version.number == target.number());
         let refusals = version.map(|version| version.refusals).unwrap_or_default();
-        Ok((fleet::progress(nodes, &refusals, target, share), elsewhere))
+        let rollout = self.store.rollout().await?;
+        Ok((fleet::progress(nodes, &refusals, rollout.as_ref(), target, share), elsewhere))
+    }
+
+    /// How many of these nodes are connected here and serve a version.
+    pub(super) fn serving(&self, ids: &[String], target: &Version) -> usize {
+        let records = self.records();
+        let serves =
+            |id: &&String| records.open_version(id).is_some_and(|version| fleet::serves(version, target));
+        ids.iter().filter(serves).count()
     }
 
     /// The name of this control plane in the store.
@@ -106,59 +117,50 @@ impl Nodes {
         &self.control_plane
     }
 
-    fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a node connected.
-    pub async fn connect(&self, hello: &sync::Hello) -> Presence {
-        let sync::Hello { node_id, build, labels, held, domains: _ } = hello;
-        let serial = {
-            let mut live = self.live();
-            live.opened += 1;
-            let serial = live.opened;
-            live.streams.insert(node_id.clone(), serial);
-            serial
-        };
-        let record = NodeRecord {
+    pub fn connect(&self, hello: &sync::Hello) -> Presence {
+        let sync::Hello { node_id, build, labels, held, domains: _, protocol_version: _ } = hello;
+        let connected_at = self.clock.now();
+        let stream = self.records().open(|stream| NodeRecord {
             id: node_id.clone(),
             control_plane: self.control_plane.to_string(),
-            stream: serial,
+            stream,
             build: build.clone(),
-            labels: labels
-                .iter()
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect::<BTreeMap<_, _>>(),
+            labels: labels.clone(),
             version: held.clone().map_or_else(Version::none, Version::from),
             digest: String::new(),
-            connected_at: self.clock.now(),
+            connected_at,
             disconnected_at: None,
             acked_at: None,
             persisted: true,
             rejections: Vec::new(),
-        };
-        let presence = Presence {
-            nodes: self.clone(),
-            serial,
-            record: Mutex::new(record),
-            announced: AtomicBool::new(false),
-        };
-        presence.change(|_, _| {}).await;
-        presence
+        });
+        self.ring();
+        Presence { nodes: self.clone(), id: node_id.clone(), stream }
     }
 
     /// All nodes ever seen, by id.
     pub async fn list(&self) -> Result<Vec<NodeRecord>, store::Error> {
+        // Whoever reads that a node refused reads next what it refused.
+        if !self.records().unnoted().is_empty() {
+            self.flush().await;
+        }
+        let held = self.records().held();
         // The leases second: who has a node by then has one.
-        let mut records = self.store.list_nodes().await?;
+        let stored = self.store.list_nodes().await?;
         let control_planes: HashMap<String, ControlPlane> =
             self.store.list_control_planes().await?.into_iter().map(|one| (one.id.clone(), one)).collect();
-        let live = self.live();
+        let own = self.records();
+        let mut records = own.overlay(&self.control_plane, &held, stored);
         for record in records.iter_mut().filter(|record| record.disconnected_at.is_none()) {
-            if live.streams.contains_key(&record.id) {
+            let is_own = *record.control_plane == *self.control_plane;
+            if is_own && own.is_open(&record.id) {
                 continue;
             }
-            let is_own = *record.control_plane == *self.control_plane;
             record.disconnected_at = match control_planes.get(&record.control_plane) {
                 Some(other) if other.alive && !is_own => None,
                 // It was killed: nobody was there to note the end of the stream.
@@ -168,81 +170,140 @@ impl Nodes {
         }
         Ok(records)
     }
+
+    /// Writes what changes, for as long as it is polled. What is not written by then is left to [`Nodes::flush`].
+    pub async fn keep_records(&self) {
+        loop {
+            self.unwritten.notified().await;
+            if self.flush().await {
+                continue;
+            }
+            tracing::warn!("cannot record the state of nodes: it is kept until the database answers");
+            loop {
+                tokio::time::sleep(RETRY).await;
+                if self.flush().await {
+                    break;
+                }
+            }
+            tracing::info!("the state of nodes is on record again");
+        }
+    }
+
+    /// Writes what the store does not know; `false` where it is away.
+    pub async fn flush(&self) -> bool {
+        let _turn = self.writing.lock().await;
+        let is_done = self.note_refusals().await && self.write_records().await;
+        // Who waits for nodes reads refusals from the store.
+        self.changes.send_replace(());
+        is_done
+    }
+
+    /// The history of a version says who refused it, whatever the node serves later.
+    async fn note_refusals(&self) -> bool {
+        let unnoted = self.records().unnoted();
+        for (store_id, refusal) in unnoted {
+            if let Err(error) = self.store.note_refusal(&store_id, &refusal).await {
+                if error.code() == ErrorCode::Unavailable {
+                    return false;
+                }
+                let (node_id, number) = (&refusal.node_id, refusal.number);
+                tracing::warn!(node.id = %node_id, %error, "cannot record that node `{node_id}` refused v{number}");
+            }
+            self.records().noted(&store_id, &refusal);
+        }
+        true
+    }
+
+    async fn write_records(&self) -> bool {
+        let unwritten = self.records().unwritten();
+        for batch in unwritten.chunks(BATCH) {
+            let written = match self.put(batch).await {
+                // One of them cannot be written; that is no reason to lose the others.
+                Err(error) if error.code() != ErrorCode::Unavailable => self.put_each(batch).await,
+                written => written,
+            };
+            if written.is_err() {
+                self.records().failed(&unwritten);
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn put_each(&self, batch: &[Unwritten]) -> Result<(), store::Error> {
+        for one in batch {
+            match self.put(std::slice::from_ref(one)).await {
+                Err(error) if error.code() != ErrorCode::Unavailable => {
+                    let id = &one.record.id;
+                    tracing::warn!(node.id = %id, %error, "cannot record the state of node `{id}`");
+                    self.records().given_up(one);
+                }
+                written => written?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn put(&self, batch: &[Unwritten]) -> Result<(), store::Error> {
+        let nodes: Vec<_> = batch.iter().map(|one| (one.record.clone(), one.claim)).collect();
+        self.store.put_nodes(&nodes).await?;
+        self.records().written(batch);
+        Ok(())
+    }
+
+    fn ring(&self) {
+        self.unwritten.notify_one();
+        self.changes.send_replace(());
+    }
 }
 
 impl Presence {
     /// Notes that the node serves a version.
-    pub async fn acked(&self, version: Version, digest: Digest, persisted: bool) {
-        self.change(|record, now| {
+    pub fn acked(&self, version: Version, digest: Digest, persisted: bool) {
+        let now = self.nodes.clock.now();
+        self.nodes.records().change(&self.id, self.stream, |record| {
             record.version = version;
             record.digest = digest.to_string();
             record.acked_at = Some(now);
             record.persisted = persisted;
             record.rejections.clear();
-        })
-        .await;
+        });
+        self.nodes.ring();
     }
 
     /// Notes that the node refused a version, for good where `refused` names it.
-    pub async fn nacked(&self, held: Version, rejections: Vec<Rejection>, refused: Option<Version>) {
+    pub fn nacked(&self, held: Version, rejections: Vec<Rejection>, refused: Option<Version>) {
+        let Self { nodes, id, stream } = self;
+        let first = rejections.first().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(
+            node.id = %id,
+            rejections = rejections.len(),
+            "node `{id}` refused a snapshot and serves {held}: {first}"
+        );
+        let at = nodes.clock.now();
+        let mut records = nodes.records();
         if let Some(version) = refused {
-            self.note_refusal(&version, rejections.clone()).await;
+            let (number, node_id) = (version.number(), id.clone());
+            records.refused(&version, Refusal { number, node_id, at, rejections: rejections.clone() });
         }
-        self.change(|record, _| {
-            let first = rejections.first().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(
-                node.id = %record.id,
-                rejections = rejections.len(),
-                "node `{}` refused a snapshot and serves {held}: {first}",
-                record.id
-            );
+        records.change(id, *stream, |record| {
             record.version = held;
             record.rejections = rejections;
-        })
-        .await;
-    }
-
-    /// The history of that version says who refused it, whatever the node serves later.
-    async fn note_refusal(&self, version: &Version, rejections: Vec<Rejection>) {
-        let node_id = self.record.lock().unwrap_or_else(PoisonError::into_inner).id.clone();
-        let at = self.nodes.clock.now();
-        let refusal = Refusal { number: version.number(), node_id, at, rejections };
-        if let Err(error) = self.nodes.store.note_refusal(version.store_id(), &refusal).await {
-            let node_id = &refusal.node_id;
-            tracing::warn!(node.id = %node_id, %error, "cannot record that node `{node_id}` refused {version}");
-        }
+        });
+        drop(records);
+        nodes.ring();
     }
 
     /// Notes that its stream ended.
-    pub async fn disconnect(&self) {
-        // A store that has not heard of the stream need not hear of its end; it may know of a newer one elsewhere.
-        if self.announced.load(Ordering::Relaxed) {
-            self.change(|record, now| record.disconnected_at = Some(now)).await;
-        }
-        let id = self.record.lock().unwrap_or_else(PoisonError::into_inner).id.clone();
-        let mut live = self.nodes.live();
-        if live.streams.get(&id) == Some(&self.serial) {
-            live.streams.remove(&id);
-        }
-        drop(live);
-        self.nodes.changes.send_replace(());
+    pub fn disconnect(self) {
+        drop(self);
     }
+}
 
-    async fn change(&self, change: impl FnOnce(&mut NodeRecord, Millis)) {
-        let record = {
-            let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.nodes.live().streams.get(&record.id) != Some(&self.serial) {
-                return;
-            }
-            change(&mut record, self.nodes.clock.now());
-            record.clone()
-        };
-        let takes_over = !self.announced.load(Ordering::Relaxed);
-        if let Err(error) = self.nodes.store.put_node(&record, takes_over).await {
-            tracing::warn!(node.id = %record.id, %error, "cannot record the state of node `{}`", record.id);
-        } else {
-            self.announced.store(true, Ordering::Relaxed);
-        }
-        self.nodes.changes.send_replace(());
+impl Drop for Presence {
+    /// However it ended: by a panic, too.
+    fn drop(&mut self) {
+        self.nodes.records().close(&self.id, self.stream, self.nodes.clock.now());
+        self.nodes.ring();
     }
 }

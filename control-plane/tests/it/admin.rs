@@ -147,6 +147,35 @@ async fn headers_never_follow_to_another_address() {
 }
 
 #[tokio::test]
+async fn an_update_tells_which_fields_it_changes_also_of_secrets() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let mut request = creation("apollo", &upstream.url());
+    request.upstream.as_mut().unwrap().headers.insert("X-Api-Key".to_owned(), "s3cr3t".to_owned());
+    plane.upstreams().create_upstream(request).await.unwrap();
+    let changed = async |key: &str, description: &str, validate_only: bool| {
+        let message = admin::Upstream {
+            domain: "apollo".into(),
+            description: description.into(),
+            headers: [("x-api-key".to_owned(), key.to_owned())].into(),
+            ..Default::default()
+        };
+        let update = admin::UpdateUpstreamRequest {
+            upstream: Some(message),
+            update_mask: Some(FieldMask { paths: vec!["headers".into(), "description".into()] }),
+            validate_only,
+            ..Default::default()
+        };
+        let answer = plane.upstreams().update_upstream(update).await.unwrap().into_inner();
+        answer.changed_fields.unwrap().paths
+    };
+    assert_eq!(changed("s3cr3t", "", true).await, Vec::<String>::new());
+    assert_eq!(changed("other", "a CRM", true).await, ["description", "headers"]);
+    assert_eq!(changed("other", "", false).await, ["headers"]);
+    assert_eq!(changed("other", "", true).await, Vec::<String>::new(), "as it is held by now");
+}
+
+#[tokio::test]
 async fn a_refused_or_failed_creation_changes_nothing() {
     let plane = Plane::start().await;
     let silent = FakeUpstream::builder().token("other").start().await;

@@ -108,6 +108,15 @@ impl Plane {
         Self::start_in(self.folder, change).await
     }
 
+    /// Runs a statement behind its back.
+    pub(crate) async fn raw(&self, sql: &'static str) {
+        use sqlx::Connection as _;
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.path("db.sqlite"));
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

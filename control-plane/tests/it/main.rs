@@ -7,6 +7,7 @@ mod refresh;
 mod registration;
 mod replicas;
 mod restart;
+mod rollouts;
 mod snapshots;
 mod stream;
 mod tls;

@@ -1,9 +1,10 @@
+use std::collections::HashSet;
 use std::time::Duration;
 
-use toolplane_proto::admin;
-use toolplane_testkit::fake_upstream::{FakeUpstream, Fault};
+use toolplane_proto::{admin, sync};
+use toolplane_testkit::fake_upstream::{Era, FakeUpstream, Fault};
 
-use crate::harness::Plane;
+use crate::harness::{Plane, creation};
 
 async fn refresh(plane: &Plane) -> Vec<admin::RefreshedDomain> {
     let request = admin::RefreshUpstreamsRequest::default();
@@ -111,4 +112,91 @@ async fn stopping_does_not_wait_for_an_upstream_that_hangs() {
         plane.restart_with(|_| {}).await
     };
     tokio::join!(round, stop);
+}
+
+#[tokio::test]
+async fn nodes_are_told_how_an_upstream_speaks_and_told_anew_when_that_changes() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").era(Era::Stateless).start().await;
+    plane.create("a", &upstream.url()).await;
+    let mut nodes = crate::stream::Follower::open(&plane, "n1").await;
+    let mut config_ids = HashSet::new();
+    for (era, stateful, expected) in [
+        (Era::Stateless, false, (sync::Era::Stateless, "2026-07-28", false)),
+        (Era::Handshake, true, (sync::Era::Handshake, "2025-11-25", true)),
+        (Era::Handshake, false, (sync::Era::Handshake, "2025-11-25", false)),
+        (Era::Both, true, (sync::Era::Stateless, "2026-07-28", false)),
+    ] {
+        upstream.set_era(era);
+        upstream.set_stateful(stateful);
+        refresh(&plane).await;
+        let speaks = |domain: &sync::Domain| {
+            let protocol = domain.endpoint.as_ref().and_then(|endpoint| endpoint.protocol.as_ref());
+            protocol.is_some_and(|protocol| {
+                (protocol.era(), protocol.version.as_str(), protocol.issues_sessions) == expected
+            })
+        };
+        let update = nodes.until(|update| update.changed.iter().any(speaks)).await;
+        let endpoint = update.changed.into_iter().find_map(|domain| domain.endpoint).unwrap();
+        config_ids.insert(endpoint.config_id);
+    }
+    assert_eq!(config_ids.len(), 3, "what is remembered of one way of speaking is void for another");
+}
+
+#[tokio::test]
+async fn an_address_for_listings_says_nothing_of_how_the_other_speaks() {
+    let plane = Plane::start().await;
+    let listed = FakeUpstream::builder().tool("a").era(Era::Stateless).start().await;
+    let called = FakeUpstream::builder().tool("a").stateless().start().await;
+    let request = creation("a", &called.url());
+    let upstream = admin::Upstream { discovery_url: listed.url(), ..request.upstream.unwrap() };
+    let request = admin::CreateUpstreamRequest { upstream: Some(upstream), ..Default::default() };
+    plane.upstreams().create_upstream(request).await.unwrap();
+    let mut nodes = crate::stream::Follower::open(&plane, "n1").await;
+    nodes
+        .until(|update| {
+            let endpoints = update.changed.iter().filter_map(|domain| domain.endpoint.as_ref());
+            endpoints
+                .filter_map(|endpoint| endpoint.protocol.as_ref())
+                .any(|protocol| protocol.era() == sync::Era::Handshake && !protocol.issues_sessions)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_older_transport_is_refused_at_registration_with_words_that_help() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").era(Era::OldTransport).start().await;
+    let refused = plane.upstreams().create_upstream(creation("a", &upstream.url())).await.unwrap_err();
+    assert!(refused.message().contains("HTTP+SSE transport"), "{refused}");
+    assert!(plane.get("a").await.is_err());
+}
+
+#[tokio::test]
+async fn an_upstream_whose_row_cannot_be_read_is_not_refreshed_and_registering_it_again_mends_it() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    plane.create("broken", &upstream.url()).await;
+    // A freeze that only the broken row knows of is not to outlive the tools that it was about.
+    plane.raw("UPDATE upstreams SET session_mode = 'unknown', frozen_at = 1").await;
+    let sound = FakeUpstream::builder().tool("x").start().await;
+    let newest = plane.create("sound", &sound.url()).await.version;
+    upstream.rename_tools(&["a", "b"]);
+    upstream.clear();
+
+    let request = admin::RefreshUpstreamsRequest::default();
+    let answer = plane.upstreams().refresh_upstreams(request).await.unwrap().into_inner();
+    let result = &answer.refreshed;
+    assert_eq!(result[0].error, "its row cannot be read; register it again or remove it");
+    assert_eq!((result[1].error.as_str(), upstream.count("tools/list")), ("", 0), "it is not even asked");
+    assert_eq!(answer.version, newest, "nothing was changed");
+
+    upstream.rename_tools(&["a"]);
+    // What it is known as, with the tools it is known for: all the same the row is written.
+    let request = crate::registration::request("broken", &upstream.url());
+    plane.registration().register_server(request).await.unwrap();
+    assert_eq!(plane.get("broken").await.unwrap().frozen_at_version, 0);
+    upstream.rename_tools(&["a", "b"]);
+    let result = refresh(&plane).await;
+    assert_eq!((result[0].error.as_str(), &result[0].added), ("", &vec!["b".to_owned()]));
 }

@@ -1,19 +1,20 @@
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use toolplane_control_plane::environment::Environment;
+use toolplane_proto::admin::audit_service_client::AuditServiceClient;
 use toolplane_proto::admin::token_service_client::TokenServiceClient;
 use toolplane_proto::sync::registration_service_client::RegistrationServiceClient;
 use toolplane_proto::{admin, sync};
 use toolplane_registry::upstream::SchemaPolicy;
 use toolplane_testkit::fake_upstream::FakeUpstream;
 
-use crate::harness::{Plane, SHARED_TOKEN};
+use crate::harness::{Plane, SHARED_TOKEN, creation};
 
 fn bearer() -> String {
     format!("Bearer {SHARED_TOKEN}")
 }
 
-fn request(domain: &str, url: &str) -> sync::RegisterServerRequest {
+pub(crate) fn request(domain: &str, url: &str) -> sync::RegisterServerRequest {
     sync::RegisterServerRequest {
         credential: bearer(),
         domain: domain.into(),
@@ -43,6 +44,56 @@ async fn a_registration_answers_with_what_it_added_and_removal_with_what_went() 
     assert_eq!(removed.tools_removed, ["a", "b"]);
     let gone = plane.registration().deregister_server(removal).await.unwrap_err();
     assert_eq!(reason(&gone), "not_found");
+}
+
+#[tokio::test]
+async fn a_registration_that_changes_nothing_is_on_record_and_makes_no_version() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    let mut wanted = request("apollo", &upstream.url());
+    wanted.description = Some("a CRM".into());
+    wanted.headers.insert("X-Key".into(), "k".into());
+    let version = async |request: sync::RegisterServerRequest| {
+        plane.registration().register_server(request).await.unwrap().into_inner().version.unwrap().number
+    };
+    let first = version(wanted.clone()).await;
+    let etag = plane.get("apollo").await.unwrap().etag;
+    assert_eq!(version(wanted.clone()).await, first);
+    assert_eq!(plane.get("apollo").await.unwrap().etag, etag);
+    let records = AuditServiceClient::new(plane.as_admin())
+        .list_audit_records(admin::ListAuditRecordsRequest::default())
+        .await
+        .unwrap()
+        .into_inner()
+        .records;
+    let told: Vec<_> = records
+        .iter()
+        .filter(|record| record.action == "upstream.register")
+        .map(|record| record.detail.as_str())
+        .collect();
+    assert_eq!(told, ["nothing changed", ""]);
+
+    let mut second_key = wanted.clone();
+    second_key.headers.insert("X-Key".into(), "other".into());
+    assert_eq!(version(second_key.clone()).await, first + 1, "another value of a header is a change");
+    upstream.rename_tools(&["b"]);
+    assert_eq!(version(second_key.clone()).await, first + 2, "other tools are a change");
+    second_key.description = Some("another CRM".into());
+    assert_eq!(version(second_key).await, first + 3, "another description is a change");
+}
+
+#[tokio::test]
+async fn credentials_in_an_address_are_never_kept() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    let url = upstream.url().replace("http://", "http://user:s3cr3t@");
+    let refused = register(&plane, "apollo", &url).await.unwrap_err();
+    assert_eq!(reason(&refused), "bad_request");
+    assert!(refused.message().contains("header") && !refused.message().contains("s3cr3t"), "{refused}");
+    let refused = plane.upstreams().create_upstream(creation("apollo", &url)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("header") && !refused.message().contains("s3cr3t"), "{refused}");
+    assert_eq!(plane.get("apollo").await.unwrap_err().code(), Code::NotFound);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 use tonic::Code;
 use toolplane_control_plane::Options;
 use toolplane_control_plane::environment::Environment;
+use toolplane_proto::admin::snapshot_service_client::SnapshotServiceClient;
 use toolplane_proto::{admin, sync};
 use toolplane_registry::upstream::Upstream;
 use toolplane_registry::{Domain, Secret};
@@ -110,6 +111,37 @@ async fn a_registration_through_one_reaches_the_nodes_of_the_other_without_a_pol
     let update = in_time(node.next()).await;
     assert_eq!(update.version, registered.into_inner().version);
     assert_eq!(update.changed[0].domain, "apollo");
+}
+
+/// What a node of one confirms reaches whoever waits at the other through the store.
+#[tokio::test]
+async fn a_wait_through_one_ends_when_the_node_of_the_other_serves() {
+    let Some(ground) = Ground::postgres().await else { return };
+    let (a, b) = (ground.plane(|_| {}).await, ground.plane(|_| {}).await);
+    let upstream = FakeUpstream::builder().tool("t").start().await;
+    let mut node = Follower::open(&b, "n1").await;
+    let first = node.next().await;
+    node.ack(&first).await;
+    in_time(nodes_until(&a, |nodes| nodes.iter().any(|node| node.connected))).await;
+    let made = number(a.create("apollo", &upstream.url()).await.version);
+    let request = admin::WaitForVersionRequest {
+        version: made,
+        timeout: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
+        ..Default::default()
+    };
+    let mut waits = SnapshotServiceClient::new(a.as_admin());
+    let mut answers = waits.wait_for_version(request).await.unwrap().into_inner();
+    let waiting = in_time(answers.message()).await.unwrap().unwrap();
+    assert_eq!((waiting.done, waiting.serving, waiting.connected), (false, 0, 1));
+    let update = in_time(node.next()).await;
+    node.ack(&update).await;
+    let reached = loop {
+        let answer = in_time(answers.message()).await.unwrap().unwrap();
+        if answer.done {
+            break answer;
+        }
+    };
+    assert_eq!((reached.reached, reached.serving, reached.version), (true, 1, made));
 }
 
 /// On a file, where nobody tells of commits and polls never come: only rereading can make this work.

@@ -79,6 +79,7 @@ async fn a_rollback_holds_old_tools_against_refreshes_until_the_upstream_is_resu
 
     let held = refresh(&plane, "apollo").await;
     assert!(held.refreshed[0].error.contains("frozen"), "{held:?}");
+    assert_eq!(held.refreshed[0].frozen_at_version, good);
     let shown = plane.get("apollo").await.unwrap();
     assert_eq!((shown.frozen_at_version, &shown.header_names[..]), (good, &["x-api-key".to_owned()][..]));
     assert_eq!(tools(&plane, 0).await, ["apollo:fetch,search", "late:"]);

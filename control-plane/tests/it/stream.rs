@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Streaming};
@@ -6,7 +8,10 @@ use toolplane_proto::admin::{self, ListNodesRequest};
 use toolplane_proto::sync::subscribe_request::Message;
 use toolplane_proto::sync::sync_service_client::SyncServiceClient;
 use toolplane_proto::sync::{self, subscribe_response};
+use toolplane_registry::Secret;
 use toolplane_testkit::fake_upstream::FakeUpstream;
+use toolplane_testkit::fault_proxy::Faults;
+use toolplane_testkit::{FaultProxy, TestDatabase};
 
 use crate::harness::Plane;
 
@@ -18,8 +23,12 @@ pub(crate) struct Follower {
 
 impl Follower {
     pub(crate) async fn open(plane: &Plane, id: &str) -> Self {
-        let (to, requests) = mpsc::channel(4);
         let hello = sync::Hello { node_id: id.into(), build: "test".into(), ..Default::default() };
+        Self::open_as(plane, hello).await
+    }
+
+    pub(crate) async fn open_as(plane: &Plane, hello: sync::Hello) -> Self {
+        let (to, requests) = mpsc::channel(4);
         to.send(message(Message::Hello(hello))).await.unwrap();
         let mut client = SyncServiceClient::new(plane.as_node());
         let from = client.subscribe(ReceiverStream::new(requests)).await.unwrap().into_inner();
@@ -175,4 +184,33 @@ async fn a_node_from_a_lost_history_makes_the_store_start_a_new_one() {
     assert!(update.full && update.changed.len() == 1);
     let other = steady.next().await;
     assert_eq!((other.full, other.version.unwrap().store_id), (true, version.store_id));
+}
+
+#[tokio::test]
+async fn without_its_database_a_control_plane_ends_its_streams_and_opens_no_others() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let (proxy, url) = FaultProxy::in_front_of(database.url()).await;
+    let plane = Plane::start_with(move |options| {
+        options.database_url = Secret::new(url.clone());
+        options.poll_interval = Duration::from_millis(50);
+        options.database_timeout = Duration::from_millis(500);
+        options.database_grace = Duration::from_millis(100);
+    })
+    .await;
+    let mut node = Follower::open(&plane, "n1").await;
+    let first = node.next().await;
+    node.ack(&first).await;
+    proxy.set(Faults::refusing());
+    proxy.reset();
+    assert_eq!(node.from.message().await.unwrap_err().code(), Code::Unavailable);
+    let (to, requests) = mpsc::channel(4);
+    let hello = sync::Hello { node_id: "n2".into(), ..Default::default() };
+    to.send(message(Message::Hello(hello))).await.unwrap();
+    let mut client = SyncServiceClient::new(plane.as_node());
+    let first_heard = match client.subscribe(ReceiverStream::new(requests)).await {
+        Ok(answers) => answers.into_inner().message().await.unwrap_err(),
+        // Its token could not be looked up either.
+        Err(refused) => refused,
+    };
+    assert_eq!(first_heard.code(), Code::Unavailable);
 }

@@ -14,8 +14,9 @@ fn of_state(state: &str) -> Kind {
         (Some("22" | "23"), _) => Kind::Constraint,
         // Connection lost; rolled back in favor of another transaction; out of disk, memory or connections;
         // canceled, or the server is starting up or shutting down.
-        // And 25006: the server has become a standby, as it does while somebody fails over.
-        (Some("08" | "40" | "53" | "57"), _) | (_, "25006") => Kind::Transient,
+        // And 25006: the server has become a standby, as it does while somebody fails over; 25P03: we took too long
+        // between two steps of a transaction.
+        (Some("08" | "40" | "53" | "57"), _) | (_, "25006" | "25P03") => Kind::Transient,
         _ => Kind::Other,
     }
 }
@@ -33,6 +34,7 @@ mod tests {
             ("40P01", Kind::Transient),
             ("53300", Kind::Transient),
             ("25006", Kind::Transient),
+            ("25P03", Kind::Transient),
             ("42P01", Kind::Other),
             ("XX000", Kind::Other),
             ("", Kind::Other),

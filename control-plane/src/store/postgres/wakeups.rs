@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::PgPool;
-use sqlx::postgres::PgListener;
+use sqlx::Executor as _;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
+use super::ACQUIRE_TIMEOUT;
 use crate::store::Wakeups;
 
 /// What commits are announced on.
@@ -13,24 +14,33 @@ pub(super) const CHANNEL: &str = "toolplane_head";
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Polling finds out as well, so there is no hurry.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// After so long without a word the server is asked for a sign of life: a listener never sends anything by itself, and
+/// would never notice that nobody is there any more.
+const SILENCE: Duration = Duration::from_secs(30);
 
-/// Listens on a connection of the pool.
+/// Listens on a connection of its own. The pool would not get it back from a server that has vanished.
 pub(in crate::store) struct Announcements {
-    pool: PgPool,
+    options: PgConnectOptions,
     listener: Option<PgListener>,
     pause: Duration,
 }
 
 impl Announcements {
-    pub(in crate::store) fn new(pool: PgPool) -> Self {
-        Self { pool, listener: None, pause: Duration::ZERO }
+    pub(in crate::store) fn new(options: PgConnectOptions) -> Self {
+        Self { options, listener: None, pause: Duration::ZERO }
     }
 
     async fn connect(&self) -> Result<PgListener, sqlx::Error> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(self.options.clone());
+        let mut listener = PgListener::connect_with(&pool).await?;
         // Connecting again is done here, with pauses.
         listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
+        in_time(listener.listen(CHANNEL)).await?;
         Ok(listener)
     }
 
@@ -48,12 +58,12 @@ impl Wakeups for Announcements {
     async fn next(&mut self) {
         loop {
             if let Some(listener) = &mut self.listener {
-                match listener.try_recv().await {
-                    Ok(Some(_)) => {
+                match heard(listener).await {
+                    Ok(true) => {
                         self.pause = Duration::ZERO;
                         return;
                     }
-                    Ok(None) => self.lost(None),
+                    Ok(false) => self.lost(None),
                     Err(error) => self.lost(Some(&error)),
                 }
                 continue;
@@ -68,4 +78,18 @@ impl Wakeups for Announcements {
             }
         }
     }
+}
+
+/// Waits for an announcement; `false` where the connection ended.
+async fn heard(listener: &mut PgListener) -> Result<bool, sqlx::Error> {
+    loop {
+        match tokio::time::timeout(SILENCE, listener.try_recv()).await {
+            Ok(received) => return Ok(received?.is_some()),
+            Err(_) => in_time(listener.execute("SELECT 1")).await?,
+        };
+    }
+}
+
+async fn in_time<T>(step: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(ACQUIRE_TIMEOUT, step).await.map_err(|_| sqlx::Error::PoolTimedOut)?
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use toolplane_registry::upstream::{Header, Owner, SchemaPolicy, SessionMode, ToolFilter, Upstream};
-use toolplane_registry::{Domain, RawJson, Secret};
+use toolplane_registry::{Domain, Protocol, RawJson, Secret};
 use toolplane_seal::Key;
 
 use super::Cell;
@@ -33,6 +33,7 @@ pub(in crate::store) struct UpstreamRow {
     created_at: Millis,
     updated_at: Millis,
     frozen_at: Option<i64>,
+    limits: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -42,11 +43,12 @@ pub(in crate::store) struct ListingRow {
     success_at: Option<Millis>,
     error: String,
     has_approved: bool,
+    protocol: String,
 }
 
 impl ListingRow {
     pub(in crate::store) fn into_attempt(self) -> Result<(Domain, Attempt), Error> {
-        let Self { domain, attempt_at, success_at, error, has_approved: _ } = self;
+        let Self { domain, attempt_at, success_at, error, has_approved: _, protocol: _ } = self;
         let cell = Cell { table: "listings", column: "domain", id: &domain };
         let key = Domain::parse(&domain).map_err(|reason| cell.bad(reason.to_string()))?;
         Ok((key, Attempt { attempt_at, success_at, error }))
@@ -69,7 +71,7 @@ pub(in crate::store) fn upstream_values(
     config_id: &str,
     at: Millis,
     key: &Key,
-) -> [Value; 13] {
+) -> [Value; 14] {
     let Upstream {
         domain,
         url,
@@ -80,6 +82,7 @@ pub(in crate::store) fn upstream_values(
         filter: ToolFilter { allowed, denied },
         schema_policy,
         session_mode,
+        limits,
         owner,
     } = upstream;
     [
@@ -96,19 +99,21 @@ pub(in crate::store) fn upstream_values(
         name_of(&OWNERS, owner).into(),
         config_id.into(),
         at.into(),
+        super::limits::json(limits).into(),
     ]
 }
 
 /// The values that `INSERT_LISTING` takes.
-pub(in crate::store) fn listing_values(domain: &Domain, listing: &Listing) -> [Value; 5] {
+pub(in crate::store) fn listing_values(domain: &Domain, listing: &Listing) -> [Value; 6] {
     // The tools are rows of their own.
-    let Listing { attempt_at, success_at, error, tools: _, approved } = listing;
+    let Listing { attempt_at, success_at, error, tools: _, approved, protocol } = listing;
     [
         domain.as_str().into(),
         (*attempt_at).into(),
         (*success_at).into(),
         error.as_str().into(),
         approved.is_some().into(),
+        protocol.to_string().into(),
     ]
 }
 
@@ -147,6 +152,7 @@ impl UpstreamRow {
             created_at,
             updated_at,
             frozen_at,
+            limits,
         } = self;
         let cell = |column| Cell { table: "upstreams", column, id: &id };
         let upstream = Upstream {
@@ -163,6 +169,7 @@ impl UpstreamRow {
             schema_policy: cell("schema_policy")
                 .known(&schema_policy, |name| named(&SCHEMA_POLICIES, name))?,
             session_mode: cell("session_mode").known(&session_mode, |name| named(&SESSION_MODES, name))?,
+            limits: super::limits::read(limits.as_deref(), cell("limits"))?,
             owner: cell("owner").known(&owner, |name| named(&OWNERS, name))?,
         };
         let frozen_at = frozen_at.map(|number| cell("frozen_at").version(number)).transpose()?;
@@ -170,38 +177,62 @@ impl UpstreamRow {
     }
 }
 
-/// Puts upstreams, listings and tools together.
+/// Upstreams put together, and why others could not be, by the domain in their row.
+pub(in crate::store) struct Assembled {
+    pub(in crate::store) upstreams: BTreeMap<Domain, Registered>,
+    pub(in crate::store) unreadable: BTreeMap<String, Error>,
+}
+
+/// Puts upstreams, listings and tools together. A row that cannot be read costs its own upstream, whole: half of
+/// one would be something that nobody registered.
 pub(in crate::store) fn assemble(
-    upstreams: Vec<UpstreamRow>,
+    rows: Vec<UpstreamRow>,
     listings: Vec<ListingRow>,
     tools: Vec<ToolRow>,
     key: &Key,
-) -> Result<BTreeMap<Domain, Registered>, Error> {
-    let mut registry = BTreeMap::new();
-    for row in upstreams {
-        let registered = row.open(key)?;
-        registry.insert(registered.upstream.domain.clone(), registered);
+) -> Assembled {
+    let (mut upstreams, mut unreadable) = (BTreeMap::new(), BTreeMap::new());
+    for row in rows {
+        let domain = row.domain.clone();
+        match row.open(key) {
+            Ok(registered) => {
+                upstreams.insert(registered.upstream.domain.clone(), registered);
+            }
+            Err(error) => {
+                unreadable.insert(domain, error);
+            }
+        }
     }
     for row in listings {
-        let ListingRow { domain, attempt_at, success_at, error, has_approved } = row;
+        let ListingRow { domain, attempt_at, success_at, error, has_approved, protocol } = row;
+        let protocol = Protocol::parse(&protocol);
         let approved = has_approved.then(Vec::new);
         // A foreign key keeps listings without an upstream, and tools without a listing, from existing.
-        if let Some(registered) = registry.get_mut(domain.as_str()) {
-            registered.listing = Some(Listing { attempt_at, success_at, error, tools: Vec::new(), approved });
+        if let Some(registered) = upstreams.get_mut(domain.as_str()) {
+            registered.listing =
+                Some(Listing { attempt_at, success_at, error, tools: Vec::new(), approved, protocol });
         }
     }
     for row in tools {
-        let ToolRow { domain, approved, position, definition } = row;
-        let id = format!("{domain}/{position}");
-        let tool = RawJson::parse(&definition)
-            .map_err(|_| Cell { table: "tools", column: "definition", id: &id }.bad("not valid JSON"))?;
-        let listing = registry.get_mut(domain.as_str()).and_then(|registered| registered.listing.as_mut());
-        if let Some(listing) = listing {
-            let list = if approved { listing.approved.get_or_insert_default() } else { &mut listing.tools };
-            list.push(tool);
+        let domain = row.domain.clone();
+        if let Err(error) = add_tool(&mut upstreams, row) {
+            upstreams.remove(domain.as_str());
+            unreadable.insert(domain, error);
         }
     }
-    Ok(registry)
+    Assembled { upstreams, unreadable }
+}
+
+fn add_tool(upstreams: &mut BTreeMap<Domain, Registered>, row: ToolRow) -> Result<(), Error> {
+    let ToolRow { domain, approved, position, definition } = row;
+    let listing = upstreams.get_mut(domain.as_str()).and_then(|registered| registered.listing.as_mut());
+    let Some(listing) = listing else { return Ok(()) };
+    let id = format!("{domain}/{position}");
+    let tool = RawJson::parse(&definition)
+        .map_err(|_| Cell { table: "tools", column: "definition", id: &id }.bad("not valid JSON"))?;
+    let list = if approved { listing.approved.get_or_insert_default() } else { &mut listing.tools };
+    list.push(tool);
+    Ok(())
 }
 
 fn open_headers(sealed: &[u8], cell: Cell<'_>, key: &Key) -> Result<Vec<Header>, Error> {

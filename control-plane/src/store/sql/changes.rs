@@ -5,8 +5,8 @@
 use toolplane_registry::{Domain, RawJson};
 use toolplane_seal::Key;
 
-use super::{history, insert_audit};
-use crate::store::database::Transaction;
+use super::{history, insert_audit, request_keys, rollouts};
+use crate::store::measured::Transaction;
 use crate::store::rows::{self, HeadRow};
 use crate::store::{AuditEntry, Change, Commit, Error, Head, Listing, Millis, Policy, queries};
 
@@ -20,8 +20,9 @@ pub(super) async fn apply(transaction: &mut Transaction, key: &Key, commit: &Com
     let row = row.ok_or_else(|| Error::NotFound("the store's head row".to_owned()))?;
     let version = row.version;
     for change in changes {
-        apply_one(transaction, key, change, *at).await?;
+        apply_one(transaction, key, change, version, *at).await?;
     }
+    request_keys::top_up(transaction, key, *at).await?;
     let actor = audit.first().map_or("system", |entry| entry.actor.as_str());
     let values = [version.into(), (*at).into(), actor.into(), summary(audit).into()];
     transaction.execute(queries::INSERT_SNAPSHOT, &values).await?;
@@ -53,6 +54,7 @@ async fn apply_one(
     transaction: &mut Transaction,
     key: &Key,
     change: &Change,
+    version: i64,
     at: Millis,
 ) -> Result<(), Error> {
     match change {
@@ -72,7 +74,7 @@ async fn apply_one(
         Change::DeleteUpstream { domain, expected } => {
             require_upstream(transaction, domain, expected.as_deref()).await?;
             transaction.execute(queries::DELETE_UPSTREAM, &[domain.as_str().into()]).await?;
-            Ok(())
+            rollouts::forget(transaction, domain).await
         }
         Change::PutListing { domain, config_id, listing } => {
             require_upstream(transaction, domain, Some(config_id)).await?;
@@ -87,6 +89,11 @@ async fn apply_one(
             Ok(())
         }
         Change::Restore { number } => history::restore(transaction, *number, at).await,
+        Change::StartRollout { etag, canary, actor } => {
+            rollouts::start(transaction, etag, canary, actor, (version, at)).await
+        }
+        Change::PromoteRollout { etag } => rollouts::end(transaction, etag).await,
+        Change::AbortRollout { etag } => rollouts::abort(transaction, etag, at).await,
         Change::RenewStore { store_id } => {
             transaction.execute(queries::RENEW_STORE, &[store_id.as_str().into()]).await?;
             Ok(())
@@ -98,7 +105,7 @@ async fn apply_one(
     }
 }
 
-async fn require_upstream(
+pub(super) async fn require_upstream(
     transaction: &mut Transaction,
     domain: &Domain,
     expected: Option<&str>,

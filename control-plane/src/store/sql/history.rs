@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use super::{Sql, changes, one_head};
+use super::{Sql, changes, one_head, rollouts};
 use crate::ids::new_id;
-use crate::store::database::{Transaction, Value};
+use crate::rollout::Rollout;
+use crate::store::database::Value;
 use crate::store::history::{History, Past, PastDomain, Publication, Refusal, VersionRecord};
+use crate::store::measured::Transaction;
 use crate::store::rows::{self, RefusalRow, RulesRow, VersionRow};
-use crate::store::{Change, Error, Head, Millis, Policy, queries};
+use crate::store::{Change, Error, Head, Millis, Policy, Registry, queries};
 
 /// Records what a version holds. Only domains that the commit touched are looked at, unless the version before
 /// was made by a release that recorded nothing.
@@ -19,7 +21,7 @@ pub(super) async fn record(
     changes: &[Change],
 ) -> Result<(), Error> {
     let before = transaction.fetch::<(i64,)>(queries::RECORDED, &[(version - 1).into()]).await?;
-    let all = before.is_empty() || changes.iter().any(|change| matches!(change, Change::Restore { .. }));
+    let all = before.is_empty() || changes.iter().any(concerns_all);
     let domains: BTreeSet<String> = if all {
         let rows = transaction.fetch::<(String,)>(queries::HISTORY_DOMAINS, &[]).await?;
         rows.into_iter().map(|(domain,)| domain).collect()
@@ -33,6 +35,11 @@ pub(super) async fn record(
     Ok(())
 }
 
+/// A rollback compares every domain, and a baseline must not miss what was noted without a version.
+fn concerns_all(change: &Change) -> bool {
+    matches!(change, Change::Restore { .. } | Change::StartRollout { .. } | Change::AbortRollout { .. })
+}
+
 fn touched(change: &Change) -> Option<&str> {
     match change {
         Change::CreateUpstream { upstream, .. } | Change::ReplaceUpstream { upstream, .. } => {
@@ -41,6 +48,9 @@ fn touched(change: &Change) -> Option<&str> {
         Change::DeleteUpstream { domain, .. } | Change::PutListing { domain, .. } => Some(domain.as_str()),
         Change::ResumeUpstream { .. }
         | Change::Restore { .. }
+        | Change::StartRollout { .. }
+        | Change::PromoteRollout { .. }
+        | Change::AbortRollout { .. }
         | Change::PutPolicy { .. }
         | Change::PutEnvironment { .. }
         | Change::RenewStore { .. } => None,
@@ -70,14 +80,24 @@ async fn current(transaction: &mut Transaction, domain: &str) -> Result<Option<P
     };
     let listing = transaction.fetch::<(bool,)>(queries::HAS_APPROVED, &key).await?.pop();
     let tools = transaction.fetch::<(bool, String)>(queries::TOOLS_OF, &key).await?;
-    rows::past_domain(domain, rules, listing.map(|(has,)| has), tools).map(Some)
+    let past = rows::past_domain(domain, rules, listing.map(|(has,)| has), tools);
+    past.map(Some).map_err(|reason| Error::Unreadable { domain: domain.to_owned(), reason: Box::new(reason) })
 }
 
 /// Gives every upstream the tools it had at a version, and freezes those that this changes. What was not there
 /// then offers nothing; what is not there now stays away.
 pub(super) async fn restore(transaction: &mut Transaction, number: u64, at: Millis) -> Result<(), Error> {
-    let past = load(transaction, number).await?;
-    let past = past.ok_or_else(|| Error::NotFound(format!("the content of version {number}")))?;
+    let past = require(transaction, number).await?;
+    put_back(transaction, past, number, at).await
+}
+
+/// The same with what is given of that version.
+pub(super) async fn put_back(
+    transaction: &mut Transaction,
+    past: Past,
+    number: u64,
+    at: Millis,
+) -> Result<(), Error> {
     for (domain,) in transaction.fetch::<(String,)>(queries::DOMAINS, &[]).await? {
         let Some(now) = current(transaction, &domain).await? else { continue };
         let wanted = wanted(&now, past.domains.get(domain.as_str()));
@@ -122,6 +142,12 @@ async fn put(
     changes::insert_tools(transaction, domain, true, wanted.approved.as_deref().unwrap_or_default()).await
 }
 
+/// What a version held, which must be kept.
+pub(super) async fn require(transaction: &mut Transaction, number: u64) -> Result<Past, Error> {
+    let past = load(transaction, number).await?;
+    past.ok_or_else(|| Error::NotFound(format!("the content of version {number}")))
+}
+
 async fn load(transaction: &mut Transaction, number: u64) -> Result<Option<Past>, Error> {
     let key = [Value::from(i64::try_from(number).unwrap_or(i64::MAX))];
     let policy = transaction.fetch::<(Option<String>,)>(queries::PAST_POLICY, &key).await?.pop();
@@ -158,6 +184,17 @@ impl History for Sql {
         let past = load(&mut transaction, number).await?;
         transaction.commit().await?;
         Ok(past)
+    }
+
+    async fn rollout(&self) -> Result<Option<Rollout>, Error> {
+        let mut transaction = self.database.read().await?;
+        let rollout = rollouts::under_way(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(rollout)
+    }
+
+    async fn load_baseline(&self, etag: &str) -> Result<Option<Registry>, Error> {
+        rollouts::baseline(self, etag).await
     }
 
     async fn note_published(&self, head: &Head, publication: Publication) -> Result<(), Error> {

@@ -2,8 +2,12 @@
 
 use toolplane_registry::Domain;
 
-use crate::store::database::Transaction;
+use crate::store::measured::Transaction;
 use crate::store::{ControlPlane, Error, Millis, RefreshClaim, queries};
+
+/// What runs longer was given by a clock that was set back since then: whoever lives renews it within seconds, and
+/// whoever does not must not seem to for hours.
+const LONGEST_LEASE: Millis = 10 * 60 * 1000;
 
 /// Locks the upstreams that may be due, skipping those that somebody else holds, then claims the ones that
 /// really are: what was read before a lock was held may have changed.
@@ -44,7 +48,8 @@ pub(super) async fn renew_lease(
 pub(super) async fn control_planes(transaction: &mut Transaction) -> Result<Vec<ControlPlane>, Error> {
     let now = now(transaction).await?;
     let rows: Vec<(String, Millis)> = transaction.fetch(queries::CONTROL_PLANES, &[]).await?;
-    let known = |(id, lease_until)| ControlPlane { id, lease_until, alive: lease_until > now };
+    let alive = |until: Millis| until > now && until <= now.saturating_add(LONGEST_LEASE);
+    let known = |(id, lease_until)| ControlPlane { id, lease_until, alive: alive(lease_until) };
     Ok(rows.into_iter().map(known).collect())
 }
 

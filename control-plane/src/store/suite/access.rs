@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toolplane_registry::{Digest, ErrorCode, Rejection, Rule, Version};
 
 use super::{Bench, NOW, commit, entry, on_both_backends};
-use crate::store::{Error, NodeRecord, Role, Store as _, Token};
+use crate::store::{AuditEntry, Claim, Error, Expiry, NodeRecord, Role, Store as _, Token};
 
 on_both_backends!(
     a_token_is_found_by_its_hash_alone,
@@ -15,6 +15,8 @@ on_both_backends!(
     a_token_is_revoked_once,
     audit_records_are_listed_newest_first,
     a_node_is_kept_as_it_last_reported,
+    old_audit_records_are_forgotten_a_few_at_a_time,
+    nodes_that_have_been_away_for_long_are_forgotten_and_no_others,
 );
 
 fn token(id: &str, role: Role) -> Token {
@@ -120,9 +122,9 @@ async fn a_node_is_kept_as_it_last_reported(bench: Bench) {
         persisted: true,
         rejections: vec![Rejection::new("tool `a`", Rule::Schema, "too deep")],
     };
-    bench.store.put_node(&first, true).await.unwrap();
+    bench.store.put_nodes(&[(first.clone(), Claim::Opened)]).await.unwrap();
     let other = NodeRecord { id: "node-a".to_owned(), ..first.clone() };
-    bench.store.put_node(&other, true).await.unwrap();
+    bench.store.put_nodes(&[(other.clone(), Claim::Opened)]).await.unwrap();
     assert_eq!(bench.store.list_nodes().await.unwrap(), [other, first.clone()]);
 
     let later = NodeRecord {
@@ -139,7 +141,7 @@ async fn a_node_is_kept_as_it_last_reported(bench: Bench) {
         persisted: false,
         rejections: Vec::new(),
     };
-    bench.store.put_node(&later, true).await.unwrap();
+    bench.store.put_nodes(&[(later.clone(), Claim::Opened)]).await.unwrap();
     assert_eq!(bench.store.list_nodes().await.unwrap(), [later, first]);
     bench
         .raw("UPDATE nodes SET rejections = '[{\"subject\":\"s\",\"rule\":\"novel\",\"reason\":\"r\"}]'")
@@ -150,4 +152,58 @@ async fn a_node_is_kept_as_it_last_reported(bench: Bench) {
         [Rejection::new("s", Rule::Consistency, "r")],
         "written by a newer release"
     );
+}
+
+async fn old_audit_records_are_forgotten_a_few_at_a_time(bench: Bench) {
+    let mut aged = commit(Vec::new());
+    aged.audit = (0..5).map(|age| AuditEntry { at: NOW - age, ..entry("aged") }).collect();
+    bench.store.commit(&aged).await.unwrap();
+    let kept = async || {
+        let records = bench.store.list_audit(None, 10).await.unwrap();
+        records.iter().map(|record| NOW - record.at).collect::<Vec<_>>()
+    };
+    let nothing = Expiry { audit_before: None, nodes_before: None };
+    assert_eq!(bench.store.forget(&nothing, 10).await.unwrap(), 0);
+    assert_eq!(kept().await, [4, 3, 2, 1, 0]);
+    let older = Expiry { audit_before: Some(NOW - 1), ..nothing };
+    assert_eq!(bench.store.forget(&older, 2).await.unwrap(), 2);
+    assert_eq!(kept().await, [4, 1, 0], "no more than asked for, oldest record first");
+    let both = tokio::join!(bench.store.forget(&older, 2), bench.store.forget(&older, 2));
+    assert_eq!(both.0.unwrap() + both.1.unwrap(), 1, "two at once do each other no harm");
+    assert_eq!(kept().await, [1, 0]);
+}
+
+async fn nodes_that_have_been_away_for_long_are_forgotten_and_no_others(bench: Bench) {
+    let node = |id: &str, control_plane: &str, disconnected_at| NodeRecord {
+        id: id.to_owned(),
+        control_plane: control_plane.to_owned(),
+        stream: 1,
+        build: String::new(),
+        labels: BTreeMap::new(),
+        version: Version::none(),
+        digest: String::new(),
+        connected_at: NOW - 10,
+        disconnected_at,
+        acked_at: None,
+        persisted: false,
+        rejections: Vec::new(),
+    };
+    let nodes = [
+        node("away-for-long", "living", Some(NOW - 3)),
+        node("away", "living", Some(NOW - 1)),
+        node("connected", "living", None),
+        node("connected-to-one-that-died", "dead", None),
+        node("just-connected", "unknown", None),
+    ];
+    let mut nodes = nodes.map(|node| (node, Claim::Opened));
+    nodes[4].0.connected_at = NOW;
+    bench.store.put_nodes(&nodes).await.unwrap();
+    bench
+        .raw("INSERT INTO control_planes (id, lease_until) VALUES ('living', 9000000000000), ('dead', 1)")
+        .await;
+    let expiry = Expiry { audit_before: None, nodes_before: Some(NOW - 2) };
+    assert_eq!(bench.store.forget(&expiry, 10).await.unwrap(), 2);
+    let left = bench.store.list_nodes().await.unwrap();
+    let left: Vec<_> = left.iter().map(|node| node.id.as_str()).collect();
+    assert_eq!(left, ["away", "connected", "just-connected"]);
 }

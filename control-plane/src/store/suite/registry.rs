@@ -1,11 +1,12 @@
 //! Commits and what is read back.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::future::join_all;
 use toolplane_registry::policy::AccessPolicy;
 use toolplane_registry::upstream::{Header, Owner, SchemaPolicy, SessionMode, ToolFilter, Upstream};
-use toolplane_registry::{ErrorCode, RawJson, Secret};
+use toolplane_registry::{ErrorCode, Limits, Protocol, RawJson, Secret};
 
 use super::{Bench, NOW, commit, create, domain, listing, on_both_backends};
 use crate::store::{Change, Error, Listing, Policy, Registered, Store as _};
@@ -44,6 +45,7 @@ fn elaborate() -> Upstream {
         filter: ToolFilter { allowed: Some(Vec::new()), denied: vec!["delete_*".to_owned()] },
         schema_policy: SchemaPolicy::Pin,
         session_mode: SessionMode::Shared,
+        limits: Limits { timeout: Some(Duration::from_secs(7)), max_queue: Some(0), ..Limits::default() },
         owner: Owner::Environment,
     }
 }
@@ -61,6 +63,7 @@ async fn everything_about_an_upstream_survives(bench: Bench) {
         success_at: None,
         error: "connection refused".to_owned(),
         approved: Some(vec![RawJson::parse(r#"{"name":"approved"}"#).unwrap()]),
+        protocol: Protocol::parse("2025-03-26 with sessions"),
         ..listing(&["{\"name\": \"z\\u0000\\\"\", \"n\": 1e400}", r#"{"name":"a","é":[1.0]}"#, "null"])
     };
     let change = Change::CreateUpstream {
@@ -274,6 +277,7 @@ async fn an_attempt_is_noted_without_a_version(bench: Bench) {
         attempt_at: NOW + 1,
         success_at: None,
         error: "connection refused".to_owned(),
+        protocol: Protocol::Unknown,
         ..listing(&[])
     };
     assert_eq!(kept, expected);

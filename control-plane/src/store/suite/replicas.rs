@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toolplane_registry::Version;
 
 use super::{Bench, NOW, create, domain, listing, on_both_backends};
-use crate::store::{Change, Millis, NodeRecord, RefreshClaim, Store as _};
+use crate::store::{Change, Claim, Millis, NodeRecord, RefreshClaim, Store as _};
 
 const MINUTE: Millis = 60_000;
 
@@ -19,6 +19,9 @@ on_both_backends!(
     claimants_at_once_never_get_the_same_upstream,
     a_lease_runs_out_and_is_kept_for_as_long_as_a_node_hangs_on_it,
     the_stream_that_took_over_last_speaks_for_a_node,
+    a_stream_that_comes_on_record_late_gives_way_to_a_later_one_elsewhere,
+    a_node_is_claimed_again_by_its_stream_when_an_older_one_came_on_record_late,
+    nodes_are_written_together_or_not_at_all,
 );
 
 /// What is due on an interval of a minute, at a time, for one control plane.
@@ -105,6 +108,9 @@ async fn times_that_no_right_clock_wrote_hold_nothing_back(bench: Bench) {
     bench.store.release_refresh("a").await.unwrap();
     assert_eq!(claimed(&bench, &claim("a", ahead + MINUTE)).await, ["apollo"]);
     assert_eq!(claimed(&bench, &claim("b", NOW)).await, ["apollo"], "claimed until the far future");
+    bench.store.renew_lease("ahead", 5 * 60 * MINUTE).await.unwrap();
+    let control_planes = bench.store.list_control_planes().await.unwrap();
+    assert!(!control_planes[0].alive, "what a clock that was set back leaves behind");
 }
 
 async fn claimants_at_once_never_get_the_same_upstream(bench: Bench) {
@@ -129,7 +135,7 @@ async fn claimants_at_once_never_get_the_same_upstream(bench: Bench) {
 
 async fn a_lease_runs_out_and_is_kept_for_as_long_as_a_node_hangs_on_it(bench: Bench) {
     bench.store.renew_lease("gone", 0).await.unwrap();
-    bench.store.put_node(&node("dead", 1), true).await.unwrap();
+    bench.store.put_nodes(&[(node("dead", 1), Claim::Opened)]).await.unwrap();
     bench.store.renew_lease("dead", 0).await.unwrap();
     bench.store.renew_lease("here", 600_000).await.unwrap();
     let known = bench.store.list_control_planes().await.unwrap();
@@ -140,15 +146,74 @@ async fn a_lease_runs_out_and_is_kept_for_as_long_as_a_node_hangs_on_it(bench: B
 }
 
 async fn the_stream_that_took_over_last_speaks_for_a_node(bench: Bench) {
-    let put = async |record: &NodeRecord, takes_over| bench.store.put_node(record, takes_over).await.unwrap();
+    let put =
+        async |record: &NodeRecord, claim| bench.store.put_nodes(&[(record.clone(), claim)]).await.unwrap();
     let (old, new) = (node("a", 7), NodeRecord { build: "new".to_owned(), ..node("b", 7) });
-    put(&old, true).await;
-    put(&new, true).await;
-    put(&NodeRecord { disconnected_at: Some(NOW), ..old }, false).await;
+    put(&old, Claim::Opened).await;
+    put(&new, Claim::Opened).await;
+    put(&NodeRecord { disconnected_at: Some(NOW), ..old }, Claim::Held).await;
     assert_eq!(bench.store.list_nodes().await.unwrap(), std::slice::from_ref(&new), "the old stream's end");
     let acked = NodeRecord { acked_at: Some(NOW), ..new };
-    put(&acked, false).await;
-    assert_eq!(bench.store.list_nodes().await.unwrap(), [acked]);
+    put(&acked, Claim::Held).await;
+    assert_eq!(bench.store.list_nodes().await.unwrap(), std::slice::from_ref(&acked));
+    let again = NodeRecord { stream: 8, ..acked.clone() };
+    put(&again, Claim::Held).await;
+    put(&acked, Claim::Held).await;
+    assert_eq!(bench.store.list_nodes().await.unwrap(), [again], "an older stream of the same control plane");
+}
+
+async fn a_stream_that_comes_on_record_late_gives_way_to_a_later_one_elsewhere(bench: Bench) {
+    let connected = |control_plane, at| NodeRecord { connected_at: at, ..node(control_plane, 1) };
+    let ended = |record: NodeRecord| NodeRecord { disconnected_at: Some(NOW + 9), ..record };
+    let (earlier, later) = (connected("a", NOW + 1), connected("a", NOW + 3));
+    let there = connected("b", NOW + 2);
+    let table = [
+        (there.clone(), earlier.clone(), false),
+        (there.clone(), later.clone(), true),
+        // It has ended, and the other one has not.
+        (there.clone(), ended(later), false),
+        (ended(there.clone()), earlier.clone(), true),
+        (ended(there), ended(earlier), true),
+    ];
+    for (held, late, speaks) in table {
+        bench.store.put_nodes(&[(held.clone(), Claim::Opened), (late.clone(), Claim::Late)]).await.unwrap();
+        let expected = if speaks { &late } else { &held };
+        assert_eq!(bench.store.list_nodes().await.unwrap(), std::slice::from_ref(expected), "{late:?}");
+    }
+}
+
+async fn a_node_is_claimed_again_by_its_stream_when_an_older_one_came_on_record_late(bench: Bench) {
+    let connected = |control_plane, at| NodeRecord { connected_at: at, ..node(control_plane, 1) };
+    let ended = |record: NodeRecord| NodeRecord { disconnected_at: Some(NOW + 9), ..record };
+    let (older, own, newer) = (connected("a", NOW + 1), connected("b", NOW + 2), connected("a", NOW + 3));
+    let table = [
+        (older.clone(), own.clone(), true),
+        (ended(older.clone()), own.clone(), true),
+        (ended(newer.clone()), own.clone(), true),
+        (newer, own.clone(), false),
+        // Its own end takes nothing over.
+        (older, ended(own.clone()), false),
+    ];
+    for (late, next, speaks) in table {
+        for record in
+            [(own.clone(), Claim::Opened), (late.clone(), Claim::Opened), (next.clone(), Claim::Held)]
+        {
+            bench.store.put_nodes(&[record]).await.unwrap();
+        }
+        let expected = if speaks { &next } else { &late };
+        assert_eq!(bench.store.list_nodes().await.unwrap(), std::slice::from_ref(expected), "{late:?}");
+    }
+}
+
+async fn nodes_are_written_together_or_not_at_all(bench: Bench) {
+    let named = |id: &str| NodeRecord { id: id.to_owned(), ..node("a", 1) };
+    let nodes: Vec<_> = ["n1", "n2", "n3"].map(|id| (named(id), Claim::Opened)).into();
+    bench.raw("CREATE UNIQUE INDEX no_two_alike ON nodes (build)").await;
+    bench.store.put_nodes(&nodes).await.unwrap_err();
+    assert_eq!(bench.store.list_nodes().await.unwrap(), []);
+    bench.raw("DROP INDEX no_two_alike").await;
+    bench.store.put_nodes(&nodes).await.unwrap();
+    assert_eq!(bench.store.list_nodes().await.unwrap().len(), 3);
 }
 
 fn node(control_plane: &str, stream: u64) -> NodeRecord {

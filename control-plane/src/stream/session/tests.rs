@@ -2,6 +2,8 @@ use toolplane_registry::snapshot::Builder;
 use toolplane_registry::test_util::{a_domain, a_tool};
 
 use super::*;
+use crate::rollout::{Canary, Rollout};
+use crate::store::{Head, Registry};
 use sync::subscribe_request::Message;
 
 fn snapshot(number: u64, domains: &[(&str, &[&str])]) -> Arc<Snapshot> {
@@ -44,7 +46,7 @@ fn sent(action: Action) -> sync::Update {
     match action {
         Action::Send(update)
         | Action::Acked { next: Some(update), .. }
-        | Action::Nacked { next: Some(update), .. } => *update,
+        | Action::Nacked { next: Some(update), .. } => update.message(),
         other => panic!("nothing was sent: {other:?}"),
     }
 }
@@ -130,6 +132,20 @@ fn late_answers_are_ignored_and_foreign_nonces_end_the_stream() {
 }
 
 #[test]
+fn a_confirmation_of_another_version_than_was_offered_ends_the_stream() {
+    let confirmed = |version: Version| {
+        let mut session = Session::open(&hello(None)).unwrap();
+        sent(session.newer(snapshot(2, &[])));
+        let ack = sync::Ack { nonce: "1".into(), version: Some((&version).into()), persisted: true };
+        session.received(sync::SubscribeRequest { message: Some(Message::Ack(ack)) })
+    };
+    assert!(confirmed(Version::new("s", 2)).is_ok());
+    for wrong in [Version::new("s", 1), Version::new("other", 2), Version::none()] {
+        assert_eq!(confirmed(wrong).unwrap_err().code(), tonic::Code::InvalidArgument);
+    }
+}
+
+#[test]
 fn messages_of_a_newer_build_are_tolerated_and_a_second_hello_is_not() {
     let mut session = Session::open(&hello(None)).unwrap();
     assert!(matches!(session.received(sync::SubscribeRequest { message: None }), Ok(Action::Nothing)));
@@ -143,4 +159,104 @@ fn a_node_without_a_usable_id_is_refused() {
         let bad = sync::Hello { node_id, ..hello(None) };
         assert_eq!(Session::open(&bad).unwrap_err().code(), tonic::Code::InvalidArgument);
     }
+}
+
+fn rollout(baseline: u64) -> Rollout {
+    Rollout {
+        etag: "e".to_owned(),
+        canary: Canary::new("ring", "canary").unwrap(),
+        baseline,
+        actor: "tok_1".to_owned(),
+        started_at: 0,
+        upstreams: 0,
+    }
+}
+
+/// The newest state, with what a rollout keeps nodes at.
+fn published(newest: &Arc<Snapshot>, baseline: Option<&Arc<Snapshot>>) -> Published {
+    let head = Head { store_id: "s".to_owned(), number: newest.version().number() };
+    let rollout = baseline.map(|baseline| rollout(baseline.version().number()));
+    let (upstreams, environment, unreadable) = (BTreeMap::new(), String::new(), BTreeMap::new());
+    Published {
+        registry: Registry {
+            head,
+            committed_at: None,
+            upstreams,
+            policy: None,
+            environment,
+            rollout,
+            unreadable,
+            request_keys: Vec::new(),
+        },
+        snapshot: Arc::clone(newest),
+        admitted: BTreeMap::new(),
+        baseline: baseline.cloned(),
+    }
+}
+
+#[test]
+fn a_node_that_is_held_back_gets_the_baseline_and_then_nothing_until_the_rollout_ends() {
+    let (baseline, newest) = (snapshot(5, &[("a", &["x"])]), snapshot(6, &[("a", &["bad"])]));
+    let mut session = Session::open(&hello(None)).unwrap();
+    let update = sent(session.published(&published(&newest, Some(&baseline))));
+    assert_eq!(update.digest, baseline.digest().as_bytes());
+    session.received(ack("1")).unwrap();
+    for number in 7..9 {
+        let newer = snapshot(number, &[("a", &["worse"])]);
+        assert!(matches!(session.published(&published(&newer, Some(&baseline))), Action::Nothing));
+    }
+    let promoted = snapshot(9, &[("a", &["good"])]);
+    let update = sent(session.published(&published(&promoted, None)));
+    assert_eq!((update.digest.as_slice(), update.full), (&promoted.digest().as_bytes()[..], false));
+}
+
+#[test]
+fn a_canary_gets_the_newest_and_a_node_before_the_baseline_only_that() {
+    let (baseline, newest) = (snapshot(5, &[("a", &["x"])]), snapshot(6, &[("a", &["bad"])]));
+    let held = snapshot(4, &[("a", &["x"])]);
+    let state = published(&newest, Some(&baseline));
+    let canary =
+        sync::Hello { labels: [("ring".to_owned(), "canary".to_owned())].into(), ..hello(Some(&held)) };
+    for (hello, expected) in [(canary, &newest), (hello(Some(&held)), &baseline)] {
+        let update = sent(Session::open(&hello).unwrap().published(&state));
+        assert_eq!(update.version, Some(expected.version().into()));
+    }
+}
+
+#[test]
+fn a_node_keeps_what_it_holds_from_the_baseline_on_and_is_told_so_once() {
+    let (baseline, newest) = (snapshot(5, &[("a", &["x"])]), snapshot(7, &[("a", &["bad"])]));
+    let state = published(&newest, Some(&baseline));
+    // It was a canary before, or holds an upstream that was removed since.
+    for held in [snapshot(5, &[("a", &["x"]), ("gone", &["y"])]), snapshot(6, &[("a", &["z"])])] {
+        let mut session = Session::open(&hello(Some(&held))).unwrap();
+        let update = sent(session.published(&state));
+        assert_eq!((update.version, update.full), (Some(held.version().into()), false));
+        assert!(update.changed.is_empty() && update.removed.is_empty());
+        assert_eq!(update.digest, held.digest().as_bytes(), "what the node computes for what it holds");
+        let Action::Acked { version, digest, next: None, .. } = session.received(ack("1")).unwrap() else {
+            panic!("it was confirmed")
+        };
+        assert_eq!((&version, digest), (held.version(), held.digest()));
+        assert!(matches!(session.published(&state), Action::Nothing));
+    }
+}
+
+#[test]
+fn a_promotion_overtakes_a_node_that_is_still_being_told_to_keep_what_it_holds() {
+    let (baseline, newest) = (snapshot(5, &[("a", &["x"])]), snapshot(7, &[("a", &["y"])]));
+    let mut session = Session::open(&hello(Some(&baseline))).unwrap();
+    sent(session.published(&published(&newest, Some(&baseline))));
+    let promoted = snapshot(8, &[("a", &["y"])]);
+    assert!(matches!(session.published(&published(&promoted, None)), Action::Nothing));
+    let update = sent(session.received(nack("1", Rule::Digest)).unwrap());
+    assert_eq!(update.version, Some(promoted.version().into()));
+}
+
+#[test]
+fn without_a_baseline_a_node_that_lacks_it_is_sent_nothing() {
+    let newest = snapshot(6, &[("a", &["bad"])]);
+    let mut state = published(&newest, Some(&snapshot(5, &[])));
+    state.baseline = None;
+    assert!(matches!(Session::open(&hello(None)).unwrap().published(&state), Action::Nothing));
 }
