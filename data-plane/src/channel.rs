@@ -3,6 +3,7 @@
 //! Owns connecting and nothing that is said over the connection; the operator's commands connect in the same way.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -26,12 +27,22 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 /// A connection, as the channel takes it.
 pub type Connected = TokioIo<Box<dyn Connection>>;
 
+/// Opens connections in place of the system's TCP. The connection is used as it is: there is no TLS around it.
+pub trait Dial: std::fmt::Debug + Send + Sync {
+    /// Connects to the host and port of the address.
+    fn dial(&self, uri: &Uri) -> Dialing;
+}
+
+/// A connection that is being opened.
+pub type Dialing = Pin<Box<dyn Future<Output = std::io::Result<Box<dyn Connection>>> + Send>>;
+
 /// Connects to one address, each time anew: replaced certificate files are in use from the next connection on.
 #[derive(Debug, Clone)]
 pub struct Connector {
     address: Address,
     files: Files,
     objection: Objection,
+    dial: Option<Arc<dyn Dial>>,
 }
 
 /// What a channel to the address says of itself. It has to be connected with a [`Connector`] of the same address.
@@ -57,7 +68,13 @@ pub fn cause(error: &(dyn std::error::Error + 'static)) -> String {
 impl Connector {
     /// A connector that presents and trusts what the files hold, where the address is one of TLS.
     pub fn new(address: &Address, files: &Files) -> Self {
-        Self { address: address.clone(), files: files.clone(), objection: Objection::default() }
+        Self { address: address.clone(), files: files.clone(), objection: Objection::default(), dial: None }
+    }
+
+    /// Takes connections to hosts from somewhere else than the system.
+    #[must_use]
+    pub fn dialing(self, dial: Arc<dyn Dial>) -> Self {
+        Self { dial: Some(dial), ..self }
     }
 
     /// Why the server closed the last connection, as far as it said so.
@@ -69,6 +86,7 @@ impl Connector {
         self.objection.clear();
         let connection: Box<dyn Connection> = match &self.address {
             Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            Address::Tcp(uri) if let Some(dial) = &self.dial => dial.dial(uri).await?,
             Address::Tcp(uri) => {
                 let mut tcp = HttpConnector::new();
                 tcp.enforce_http(false);

@@ -11,16 +11,18 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
+use tonic::{Code, Request, Response, Status};
+use tonic_types::StatusExt as _;
 use toolplane_proto::sync::registration_service_client::RegistrationServiceClient;
 use toolplane_proto::sync::sync_service_client::SyncServiceClient;
-use toolplane_tls::client::Files;
 
 use crate::channel::{self, Connector};
 use crate::options::{Address, Options};
 
 /// A client that presents the node token.
 type Authorized = InterceptedService<Channel, NodeToken>;
+/// A client for what nodes ask on behalf of callers.
+pub(crate) type Registrations = RegistrationServiceClient<Authorized>;
 
 /// Why the channels cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +55,15 @@ struct Link {
     connector: Connector,
 }
 
+/// What it means that a request which may have been done is sent to another control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Done twice, it is the same as done once.
+    Same,
+    /// Once it is done, it is refused; such a refusal says nothing.
+    RefusedOnceDone,
+}
+
 /// Adds the node token to every request.
 #[derive(Debug, Clone)]
 pub(crate) struct NodeToken(Option<MetadataValue<Ascii>>);
@@ -60,8 +71,16 @@ pub(crate) struct NodeToken(Option<MetadataValue<Ascii>>);
 impl ControlPlanes {
     /// Sets up channels that connect when they are first used.
     pub(crate) fn new(options: &Options) -> Result<Self, Error> {
-        let tls = &options.control_plane_tls;
-        let links = options.control_planes.iter().map(|address| Link::new(address, tls)).collect();
+        Self::through(options, |address| Connector::new(address, &options.control_plane_tls))
+    }
+
+    /// Sets up channels over the connections that these connectors make.
+    pub(crate) fn through(
+        options: &Options,
+        connector: impl Fn(&Address) -> Connector,
+    ) -> Result<Self, Error> {
+        let links =
+            options.control_planes.iter().map(|address| Link::new(address, connector(address))).collect();
         let token = match &options.node_token {
             None => None,
             Some(token) => {
@@ -100,10 +119,32 @@ impl ControlPlanes {
         Some(client.max_decoding_message_size(self.shared.max_update_bytes))
     }
 
-    /// A client for what nodes ask on behalf of callers.
-    pub(crate) fn registration(&self) -> Result<RegistrationServiceClient<Authorized>, Status> {
-        let channel = self.channel().ok_or_else(|| Status::unavailable("no control plane is configured"))?;
-        Ok(RegistrationServiceClient::with_interceptor(channel, self.shared.token.clone()))
+    /// Asks on behalf of a caller. Where a control plane cannot be reached or is unavailable, the next one is asked, each
+    /// of them once: one that is restarted is no reason to refuse a caller.
+    pub(crate) async fn ask<T: Clone, R, Asked>(
+        &self,
+        message: T,
+        again: Again,
+        ask: impl Fn(Registrations, Request<T>) -> Asked,
+    ) -> Result<R, Status>
+    where
+        Asked: Future<Output = Result<Response<R>, Status>>,
+    {
+        let Shared { links, preferred, token, .. } = &*self.shared;
+        let first = preferred.load(Ordering::Relaxed);
+        let mut lost = None;
+        for offset in 0..links.len() {
+            let Some(link) = links.get(first.wrapping_add(offset) % links.len()) else { break };
+            let client = RegistrationServiceClient::with_interceptor(link.channel.clone(), token.clone());
+            match ask(client, self.timed(message.clone())).await {
+                Err(status) if is_lost(&status) => lost = Some(status),
+                Err(status) => {
+                    return Err(lost.filter(|_| again == Again::RefusedOnceDone).unwrap_or(status));
+                }
+                Ok(response) => return Ok(response.into_inner()),
+            }
+        }
+        Err(lost.unwrap_or_else(|| Status::unavailable("no control plane is configured")))
     }
 
     /// A request that the control plane must answer in time.
@@ -128,6 +169,28 @@ impl ControlPlanes {
     }
 }
 
+/// Whether another control plane may do better: the connection failed, before or after the request was sent, or the
+/// control plane is stopping or without its database. What a control plane says has no source.
+fn is_lost(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    if cause.is_none() {
+        return status.code() == Code::Unavailable && !is_about_an_upstream(status);
+    }
+    while let Some(error) = cause {
+        if error.is::<tonic::TimeoutExpired>() {
+            // Whoever asked has waited long enough.
+            return false;
+        }
+        cause = error.source();
+    }
+    true
+}
+
+/// What an upstream does not give one control plane it does not give the next.
+fn is_about_an_upstream(status: &Status) -> bool {
+    status.get_error_details().error_info().is_some_and(|info| info.reason == "upstream_not_ready")
+}
+
 impl Interceptor for NodeToken {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(token) = &self.0 {
@@ -138,8 +201,7 @@ impl Interceptor for NodeToken {
 }
 
 impl Link {
-    fn new(address: &Address, tls: &Files) -> Self {
-        let connector = Connector::new(address, tls);
+    fn new(address: &Address, connector: Connector) -> Self {
         let endpoint = patient(channel::endpoint(address));
         Self { channel: endpoint.connect_with_connector_lazy(connector.clone()), connector }
     }

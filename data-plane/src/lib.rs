@@ -16,7 +16,7 @@
 //!
 //! [`Options`] → [`Service`] → [`Handle`]. `service` assembles; `sync` follows the control plane and `live` holds
 //! what it accepted; `mcp` names the meta-tools and dispatches to one file each; `rest` forwards registration and
-//! answers probes; `caller` says who is calling and what that caller sees.
+//! answers probes; `shed` refuses what is too much; `caller` says who is calling and what that caller sees.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,14 +36,20 @@
 mod caller;
 pub mod channel;
 pub mod control_plane;
+mod held_back;
+pub mod jitter;
 pub mod live;
 mod mcp;
+pub mod metrics;
 pub mod options;
 mod output_guard;
 mod rest;
 mod serve;
 mod service;
+pub mod shed;
 mod sync;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 
 pub use options::{Address, Options};
 pub use service::{Error, Handle, Service};

@@ -3,6 +3,8 @@
 //! Owns the one place where a snapshot is swapped. A request loads once at entry and holds that version
 //! throughout; loading takes no lock.
 
+mod states;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,6 +16,10 @@ use tokio::time::Instant;
 use toolplane_registry::snapshot::Builder;
 use toolplane_registry::{Domain, Rejection, Snapshot, Version};
 use toolplane_upstream::auth::ForwardGlobs;
+use toolplane_upstream::limits::{Reading, State};
+
+use self::states::States;
+pub(crate) use self::states::Upstreams;
 
 /// How long upstreams that nobody has asked yet may keep a node from being settled.
 const SETTLING: Duration = Duration::from_secs(15);
@@ -24,12 +30,15 @@ pub struct Served {
     snapshot: Snapshot,
     /// Only domains that narrow what of the caller's headers passes.
     forward: BTreeMap<Domain, ForwardGlobs>,
+    /// One for every domain, from the moment on in which it is served.
+    states: States,
 }
 
 /// Holds what is served. Loading is one atomic read; swapping wakes those who wait for a version.
 #[derive(Debug)]
 pub struct Live {
     current: ArcSwap<Served>,
+    upstreams: Upstreams,
     version: watch::Sender<Version>,
     /// Since when no control plane is connected; `None` while one is.
     lost: ArcSwapOption<Lost>,
@@ -67,12 +76,26 @@ impl Served {
                 }
             }
         }
-        if rejections.is_empty() { Ok(Self { snapshot, forward }) } else { Err(rejections) }
+        if rejections.is_empty() {
+            Ok(Self { snapshot, forward, states: States::new() })
+        } else {
+            Err(rejections)
+        }
     }
 
     /// The snapshot.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// What is known of a domain's upstream.
+    pub(crate) fn state(&self, domain: &Domain) -> Option<&State> {
+        self.states.get(domain).map(AsRef::as_ref)
+    }
+
+    /// What is counted of each upstream, by domain.
+    pub fn readings(&self) -> impl Iterator<Item = (&Domain, Reading)> {
+        self.states.iter().map(|(domain, state)| (domain, state.read()))
     }
 
     /// What of the caller's headers may pass to a domain; absent passes all that may pass at all.
@@ -85,11 +108,12 @@ impl Served {
 
 impl Live {
     #[expect(clippy::expect_used, reason = "nothing contradicts itself in an empty snapshot")]
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(upstreams: Upstreams) -> Self {
         let nothing = Builder::new(Version::none()).build().expect("an empty snapshot is consistent");
-        let served = Served { snapshot: nothing, forward: BTreeMap::new() };
+        let served = Served { snapshot: nothing, forward: BTreeMap::new(), states: States::new() };
         Self {
             current: ArcSwap::from_pointee(served),
+            upstreams,
             version: watch::Sender::new(Version::none()),
             lost: ArcSwapOption::from_pointee(Lost { at: Instant::now(), age: Duration::ZERO }),
             settled: AtomicBool::new(false),
@@ -116,6 +140,11 @@ impl Live {
         lost.as_ref().filter(|_| !self.version.borrow().is_none()).map(|lost| lost.age + lost.at.elapsed())
     }
 
+    /// Whether a control plane is followed.
+    pub fn is_connected(&self) -> bool {
+        self.lost.load().is_none()
+    }
+
     /// Serves what was kept on disk `age` ago; nothing newer is known of.
     pub(crate) fn resume(&self, served: Served, age: Duration) {
         self.lost.store(Some(Arc::new(Lost { at: Instant::now(), age })));
@@ -128,7 +157,10 @@ impl Live {
         self.settled.load(Ordering::Relaxed) || self.first.get().is_some_and(|at| at.elapsed() >= SETTLING)
     }
 
+    /// Serves something else. One task does this; two at a time could lose what is known of an upstream.
     pub(crate) fn swap(&self, served: Served) {
+        let states = self.upstreams.next(&self.load().states, &served.snapshot);
+        let served = Served { states, ..served };
         let version = served.snapshot.version().clone();
         self.first.get_or_init(Instant::now);
         if !served.snapshot.domains().values().any(|entry| entry.pending()) {
@@ -159,7 +191,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_ends_with_the_version_or_with_the_time() {
-        let live = Arc::new(Live::new());
+        let live = Arc::new(Live::new(Upstreams::default()));
         let (wanted, patience) = (Version::new("s", 2), Duration::from_secs(1));
         assert!(live.wait_for(&Version::none(), patience).await);
         live.swap(at("s", 1));
@@ -173,7 +205,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn staleness_counts_from_the_disk_and_from_the_loss_and_ends_with_a_connection() {
         let second = Duration::from_secs(1);
-        let live = Live::new();
+        let live = Live::new(Upstreams::default());
         assert_eq!(live.stale_for(), None, "nothing is served");
         live.resume(at("s", 1), 60 * second);
         tokio::time::advance(5 * second).await;
@@ -192,7 +224,7 @@ mod tests {
             let entry = a_domain("a", vec![a_tool("x")]).with_pending(pending);
             Served::new(Builder::new(Version::new("s", 1)).domain(entry).build().unwrap()).unwrap()
         };
-        let live = Live::new();
+        let live = Live::new(Upstreams::default());
         live.swap(asked(true));
         assert!(!live.is_settled());
         live.swap(asked(false));
@@ -206,7 +238,7 @@ mod tests {
             let entry = a_domain("a", vec![]).with_pending(true);
             Served::new(Builder::new(Version::new("s", number)).domain(entry).build().unwrap()).unwrap()
         };
-        let live = Live::new();
+        let live = Live::new(Upstreams::default());
         tokio::time::advance(2 * SETTLING).await;
         assert!(!live.is_settled(), "only a snapshot starts the wait");
         live.swap(pending(1));
@@ -219,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_loaded_snapshot_outlives_the_swap() {
-        let live = Live::new();
+        let live = Live::new(Upstreams::default());
         let before = live.load();
         live.swap(at("s", 1));
         assert!(before.snapshot().version().is_none());

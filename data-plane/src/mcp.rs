@@ -13,8 +13,11 @@ mod get_tool_schema;
 mod instructions;
 mod refresh_registry;
 mod reply;
+mod request_state;
 mod server;
+pub(crate) mod stream;
 mod text;
+mod trace_context;
 mod wire;
 
 use std::sync::Arc;
@@ -22,6 +25,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use toolplane_registry::RawJson;
 use toolplane_upstream::Client;
+use toolplane_upstream::client::Listen;
+use toolplane_upstream::limits::Limited;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
@@ -30,10 +35,11 @@ use self::definitions::{DISCOVER_TOOLS, EXECUTE_TOOL, GET_TOOL_SCHEMA, REFRESH_R
 use self::error::Error;
 use self::execute_tool::Executor;
 use self::refresh_registry::Refresher;
-use self::reply::Reply;
+use self::reply::{Outcome, Reply};
 use crate::caller::Caller;
 use crate::control_plane::ControlPlanes;
 use crate::live::{Live, Served};
+use crate::metrics::Metrics;
 use crate::options::{ErrorResults, Options};
 use crate::output_guard::Guard;
 
@@ -48,6 +54,7 @@ pub(crate) struct MetaTools {
     refresher: Refresher,
     error_results: ErrorResults,
     instructions: Option<String>,
+    metrics: Metrics,
 }
 
 /// A call of a meta-tool.
@@ -55,8 +62,30 @@ pub(crate) struct MetaTools {
 pub(crate) struct Call {
     pub(crate) name: String,
     pub(crate) arguments: Option<RawJson>,
-    pub(crate) meta: Option<RawJson>,
     pub(crate) caller: Caller,
+    pub(crate) extras: Extras,
+}
+
+/// What comes with a call beside tool and arguments, for the upstream.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Extras {
+    pub(crate) meta: Option<RawJson>,
+    /// What a tool may ask the caller; absent where the caller's revision knows no such questions.
+    pub(crate) dialog: Option<Dialog>,
+    /// Who hears what an upstream says meanwhile, and from which severity on it logs.
+    pub(crate) listener: Option<Arc<dyn Listen>>,
+    pub(crate) log_level: Option<String>,
+}
+
+/// The caller's side of a tool that asks for more input.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Dialog {
+    /// What it can be asked.
+    pub(crate) capabilities: Option<RawJson>,
+    /// Its answers.
+    pub(crate) input_responses: Option<RawJson>,
+    /// What came with the questions.
+    pub(crate) request_state: Option<String>,
 }
 
 impl MetaTools {
@@ -64,26 +93,39 @@ impl MetaTools {
         options: &Options,
         live: &Arc<Live>,
         control_planes: &ControlPlanes,
-        client: Client,
-        guard: Guard,
+        (client, guard): (Client, Guard),
+        metrics: &Metrics,
     ) -> Self {
         let error_results = options.error_results;
         Self {
             live: Arc::clone(live),
-            executor: Executor { client, guard, deadline: options.call_deadline, error_results },
+            executor: Executor {
+                client: Limited::new(client),
+                guard,
+                error_results,
+                metrics: metrics.clone(),
+                request_state_ttl: options.request_state_ttl,
+            },
             refresher: Refresher::new(
                 Arc::clone(live),
                 control_planes.clone(),
                 options.read_your_writes_timeout,
+                options.labels.clone(),
             ),
             error_results,
             instructions: options.instructions.clone(),
+            metrics: metrics.clone(),
         }
     }
 
     /// The live registry, for what needs to know whether there is a snapshot at all.
     pub(crate) fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// Where is noted what happens to requests.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// What a client is told when it connects.
@@ -95,7 +137,8 @@ impl MetaTools {
     }
 
     /// Answers one call. One snapshot is loaded here and held throughout.
-    pub(crate) async fn call(&self, call: Call) -> Reply {
+    pub(crate) async fn call(&self, call: Call) -> Outcome {
+        let active = self.metrics.call();
         let served = self.live.load();
         let span = match call.name.as_str() {
             DISCOVER_TOOLS => tracing::info_span!(
@@ -118,6 +161,7 @@ impl MetaTools {
             REFRESH_REGISTRY => tracing::info_span!("gateway.refresh_registry", gateway.error_code = Empty),
             _ => Span::none(),
         };
+        trace_context::follow(&span, &call.caller.headers);
         let meta_tool = definitions::known(&call.name).unwrap_or("unknown");
         let wraps = matches!(meta_tool, DISCOVER_TOOLS | GET_TOOL_SCHEMA | REFRESH_REGISTRY);
         let began = Instant::now();
@@ -126,11 +170,16 @@ impl MetaTools {
         span.record("gateway.error_code", code);
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(target: ACCESS_LOG, parent: &span, meta_tool, error.code = code, duration_ms, "answered");
-        outcome.unwrap_or_else(|error| Reply::error(&error, self.error_results, wraps))
+        // A tool's own failure is a reply, and still no success.
+        let code = code.or_else(|| {
+            outcome.as_ref().ok().and_then(|outcome| outcome.is_error().then_some("upstream_error"))
+        });
+        active.answered(meta_tool, code);
+        outcome.unwrap_or_else(|error| Reply::error(&error, self.error_results, wraps).into())
     }
 
-    async fn dispatch(&self, served: &Served, call: Call) -> Result<Reply, Error> {
-        let Call { name, arguments, meta, caller } = call;
+    async fn dispatch(&self, served: &Served, call: Call) -> Result<Outcome, Error> {
+        let Call { name, arguments, caller, extras } = call;
         let view = caller.view(served.snapshot());
         let arguments = arguments.as_ref();
         match name.as_str() {
@@ -139,22 +188,22 @@ impl MetaTools {
                 Span::current().record("gateway.domain", arguments.domain.as_deref());
                 let found = discover_tools::discover(view, &arguments)?;
                 Span::current().record("gateway.result_count", found.count);
-                Ok(Reply::wrapped(&found.text))
+                Ok(Reply::wrapped(&found.text).into())
             }
             GET_TOOL_SCHEMA => {
                 let GetSchema { tool_name } = arguments::read(&name, arguments)?;
                 Span::current().record("gateway.tool_name", &tool_name);
-                Ok(Reply::wrapped(&get_tool_schema::schema(view, &tool_name)?))
+                Ok(Reply::wrapped(&get_tool_schema::schema(view, &tool_name)?).into())
             }
             EXECUTE_TOOL => {
                 let call = arguments::read::<Execute>(&name, arguments)?.checked()?;
                 Span::current().record("gateway.tool_name", &call.tool_name);
                 // Boxed: the way through the upstream client is the one long state machine here.
-                Box::pin(self.executor.execute(served, &caller, call, meta)).await
+                Box::pin(self.executor.execute(served, &caller, call, extras)).await
             }
             REFRESH_REGISTRY => {
                 let Refresh {} = arguments::read(&name, arguments)?;
-                Ok(Reply::wrapped(&self.refresher.refresh(served, &caller).await?))
+                Ok(Reply::wrapped(&self.refresher.refresh(served, &caller).await?).into())
             }
             _ => {
                 let reason = "is not a tool of this gateway itself; execute_tool runs the tools that \

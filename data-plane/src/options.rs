@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use opentelemetry::metrics::Meter;
 use tonic::transport::Uri;
 use toolplane_registry::policy::Globs;
 use toolplane_registry::{Rejection, Rule, Secret};
-use toolplane_upstream::connector;
+use toolplane_upstream::{connector, limits};
 
 /// Settings of a node.
 #[derive(Debug, Clone)]
@@ -44,10 +45,14 @@ pub struct Options {
     pub error_results: ErrorResults,
     /// What happens to hostile tool results.
     pub output_guard: OutputGuard,
-    /// Longest time for one tool call.
-    pub call_deadline: Duration,
+    /// Limits of upstreams for which none were set.
+    pub upstream_limits: limits::Settings,
+    /// How long a caller may take to answer what a tool asks of it.
+    pub request_state_ttl: Duration,
     /// Largest request body.
     pub max_body_bytes: usize,
+    /// How much the node takes on at once.
+    pub capacity: Capacity,
     /// How long a registration waits until this node serves it.
     pub read_your_writes_timeout: Duration,
     /// How long the node serves on, no longer ready, once it is told to stop: time for load balancers to notice.
@@ -60,6 +65,19 @@ pub struct Options {
     pub ready_without_tools: bool,
     /// Limits and rules of the way out to upstreams.
     pub connector: connector::Options,
+    /// Where measurements go; absent: nothing is measured.
+    pub meter: Option<Meter>,
+}
+
+/// How much a node takes on at once. What is beyond is refused at once, before it costs memory; probes never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Connections. Those beyond are told so and closed.
+    pub max_connections: usize,
+    /// Requests in flight.
+    pub max_requests: usize,
+    /// Bytes of bodies that are held for requests in flight.
+    pub max_buffered_bytes: usize,
 }
 
 /// Where a control plane answers.
@@ -126,14 +144,17 @@ impl Default for Options {
             key_file: None,
             error_results: ErrorResults::default(),
             output_guard: OutputGuard::default(),
-            call_deadline: Duration::from_mins(1),
+            upstream_limits: limits::Settings::default(),
+            request_state_ttl: Duration::from_mins(10),
             max_body_bytes: 4 << 20,
+            capacity: Capacity::default(),
             read_your_writes_timeout: Duration::from_secs(10),
             drain_grace: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             max_connection_age: Duration::from_mins(5),
             ready_without_tools: false,
             connector: connector::Options::default(),
+            meter: None,
         }
     }
 }
@@ -168,8 +189,8 @@ impl Options {
         }
         for (name, duration) in [
             ("control plane timeout", self.control_plane_timeout),
-            ("call deadline", self.call_deadline),
             ("read-your-writes timeout", self.read_your_writes_timeout),
+            ("request state lifetime", self.request_state_ttl),
         ] {
             if duration.is_zero() {
                 refuse(name, "is zero");
@@ -178,6 +199,18 @@ impl Options {
         if self.max_body_bytes == 0 {
             refuse("body limit", "is zero");
         }
+        for (name, number) in [
+            ("connection limit", self.capacity.max_connections),
+            ("request limit", self.capacity.max_requests),
+        ] {
+            if number == 0 {
+                refuse(name, "is zero");
+            }
+        }
+        if self.capacity.max_buffered_bytes < self.max_body_bytes {
+            refuse("buffer limit", "is less than the largest body");
+        }
+        rejections.extend(self.upstream_limits.check().err().into_iter().flatten());
         if let Err(rejection) = Globs::compile(&self.output_guard.trusted_tools) {
             rejections.push(Rejection { subject: "trusted output tools".to_owned(), ..rejection });
         }
@@ -241,7 +274,13 @@ pub(crate) fn is_loopback_host(host: &str) -> bool {
         || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-// ---- OutputGuard ----
+// ---- Capacity and OutputGuard ----
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { max_connections: 8192, max_requests: 4096, max_buffered_bytes: 128 << 20 }
+    }
+}
 
 impl Default for OutputGuard {
     fn default() -> Self {
@@ -270,11 +309,11 @@ mod tests {
             node_id: " ".to_owned(),
             control_planes: vec![Address::parse("http://cp.example:1").unwrap()],
             key_file: Some("/key".into()),
-            call_deadline: Duration::ZERO,
+            upstream_limits: limits::Settings { timeout: Duration::ZERO, ..limits::Settings::default() },
             ..Options::default()
         };
         let subjects: Vec<_> = options.validate().unwrap_err().into_iter().map(|r| r.subject).collect();
-        assert_eq!(subjects, ["node id", "control plane `http://cp.example:1`", "key file", "call deadline"]);
+        assert_eq!(subjects, ["node id", "control plane `http://cp.example:1`", "key file", "call timeout"]);
         let plain =
             options.validate().unwrap_err().into_iter().find(|r| r.subject.starts_with("control plane"));
         assert!(plain.unwrap().reason.contains("TOOLPLANE_CONTROL_PLANE_ALLOW_PLAIN"));

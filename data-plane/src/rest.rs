@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::live::Live;
 use crate::mcp::endpoint::{self, Endpoint};
+use crate::shed::{self, Gate, Wording};
 
 pub(crate) use self::registration::Proxy;
 
@@ -29,20 +30,29 @@ pub(crate) struct Health {
 }
 
 /// All routes of a node.
-pub(crate) fn router(endpoint: Arc<Endpoint>, proxy: Arc<Proxy>, health: Health) -> Router {
+pub(crate) fn router(endpoint: Arc<Endpoint>, proxy: Arc<Proxy>, health: Health, gate: &Gate) -> Router {
+    let shedding = |wording| middleware::from_fn_with_state((gate.clone(), wording), shed::admit);
     let registry = Router::new()
         .route("/registry/servers", get(registration::list).post(registration::register))
-        .route("/registry/servers/refresh", post(registration::refresh))
+        .route(
+            "/registry/servers/refresh",
+            post(registration::refresh).delete(registration::deregister_refresh),
+        )
         .route("/registry/servers/{domain}", delete(registration::deregister))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&proxy), only_when_enabled))
+        .route_layer(shedding(Wording::Rest))
         .with_state(proxy);
-    Router::new()
+    let mcp = Router::new()
         .route("/mcp", any(endpoint::serve))
-        .with_state(endpoint)
+        .route_layer(shedding(Wording::JsonRpc))
+        .with_state(endpoint);
+    // What comes without a layer is answered under any load.
+    Router::new()
         .route("/mcp/", any(without_slash))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(health)
+        .merge(mcp)
         .merge(registry)
         .fallback(not_found)
 }

@@ -12,23 +12,36 @@
 //!
 //! A connection that lasts forever would keep its load on the nodes that were there first. Past its age, which is
 //! spread by a tenth, it ends in a way that cannot lose a request: with the next answer, or by GOAWAY.
+//!
+//! # Too many
+//!
+//! A connection beyond the limit has seconds to say what it wants, and ends with the answer. A few of them are served
+//! at once, so that probes get through; more wait unaccepted.
 
 mod connection;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::connection::Connection;
+use self::connection::{Connection, Place};
+use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::shed::Gate;
 
 /// Pause after an error that concerns the listener and not one connection, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many connections beyond the limit are served at once, each for one request: probes get their answer and others
+/// a refusal.
+const OVERFLOW: usize = 64;
 
 /// Where a node is in its life, as its parts see it.
 #[derive(Debug, Clone)]
@@ -42,6 +55,7 @@ pub(crate) struct Phases {
     /// Requests that are running.
     running: TaskTracker,
     limits: Limits,
+    metrics: Metrics,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +66,7 @@ struct Limits {
 }
 
 impl Phases {
-    pub(crate) fn new(options: &Options, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(options: &Options, shutdown: CancellationToken, metrics: Metrics) -> Self {
         let Options { drain_grace, drain_timeout, max_connection_age, .. } = *options;
         Self {
             draining: shutdown,
@@ -60,6 +74,7 @@ impl Phases {
             closing: CancellationToken::new(),
             running: TaskTracker::new(),
             limits: Limits { grace: drain_grace, drain_timeout, max_connection_age },
+            metrics,
         }
     }
 
@@ -87,14 +102,30 @@ impl Phases {
     }
 }
 
+/// Whatever a new connection needs.
+struct Entrance<'a> {
+    router: Router,
+    phases: Phases,
+    gate: &'a Gate,
+    overflow: Arc<Semaphore>,
+}
+
 /// Serves until the node was told to stop and everything is finished. Dropping it cuts every connection.
-pub(crate) async fn serve(listener: TcpListener, router: Router, phases: Phases) -> io::Result<()> {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    phases: Phases,
+    gate: &Gate,
+) -> io::Result<()> {
     let mut connections = JoinSet::new();
+    let entrance =
+        Entrance { router, phases: phases.clone(), gate, overflow: Arc::new(Semaphore::new(OVERFLOW)) };
     let mut last_call = std::pin::pin!(phases.last_call());
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => take(&mut connections, stream, &router, &phases),
+            // Without room even for those who are only told so, newcomers wait in the listener's queue.
+            accepted = entrance.accept(&listener) => match accepted {
+                Ok(stream) => entrance.take(&mut connections, stream),
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot take connections");
@@ -109,7 +140,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, phases: Phases)
     let listener = listener.into_std()?;
     while let Ok((stream, _)) = listener.accept() {
         stream.set_nonblocking(true)?;
-        take(&mut connections, TcpStream::from_std(stream)?, &router, &phases);
+        entrance.take(&mut connections, TcpStream::from_std(stream)?);
     }
     drop(listener);
     phases.closing.cancel();
@@ -117,12 +148,31 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, phases: Phases)
     Ok(())
 }
 
-fn take(connections: &mut JoinSet<()>, stream: TcpStream, router: &Router, phases: &Phases) {
-    // Without this, small replies wait for the client's delayed acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
+impl Entrance<'_> {
+    /// The next connection, once there is a place for it.
+    async fn accept(&self, listener: &TcpListener) -> io::Result<TcpStream> {
+        if self.gate.is_full() {
+            // Given back at once: the place is taken by the connection itself, and nobody else takes any.
+            drop(self.overflow.acquire().await);
+        }
+        listener.accept().await.map(|(stream, _)| stream)
     }
-    connections.spawn(Connection::new(phases.clone()).serve(stream, router.clone()));
+
+    fn take(&self, connections: &mut JoinSet<()>, stream: TcpStream) {
+        // Without this, small replies wait for the client's delayed acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        let place = match self.gate.seat() {
+            Some(seat) => Place::Seat(seat),
+            // Accepted while the last places went: closed at once.
+            None => match Arc::clone(&self.overflow).try_acquire_owned() {
+                Ok(permit) => Place::Overflow(permit),
+                Err(_) => return,
+            },
+        };
+        connections.spawn(Connection::new(self.phases.clone(), place).serve(stream, self.router.clone()));
+    }
 }
 
 fn concerns_one_connection(error: &io::Error) -> bool {
@@ -133,10 +183,15 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::{Live, Upstreams};
 
     fn phases(max_connection_age: Duration) -> Phases {
-        let options = Options { max_connection_age, ..Options::default() };
-        Phases::new(&options, CancellationToken::new())
+        phases_of(&Options { max_connection_age, ..Options::default() })
+    }
+
+    fn phases_of(options: &Options) -> Phases {
+        let metrics = Metrics::new(None, &Arc::new(Live::new(Upstreams::default())));
+        Phases::new(options, CancellationToken::new(), metrics)
     }
 
     #[test]
@@ -155,7 +210,7 @@ mod tests {
             ..Options::default()
         };
         for (runs_for, closes_after) in [(0, 5), (9, 9), (100, 20)] {
-            let phases = Phases::new(&options, CancellationToken::new());
+            let phases = phases_of(&options);
             let start = tokio::time::Instant::now();
             let running = phases.running.token();
             phases.draining.cancel();

@@ -9,13 +9,16 @@ use toolplane_registry::Rejection;
 use toolplane_upstream::{Client, Connector};
 
 use crate::control_plane::{self, ControlPlanes};
-use crate::live::Live;
+use crate::jitter::Jitter;
+use crate::live::{Live, Upstreams};
 use crate::mcp::MetaTools;
 use crate::mcp::endpoint::Endpoint;
+use crate::metrics::Metrics;
 use crate::options::{Address, Options};
 use crate::output_guard::Guard;
 use crate::rest::{self, Health, Proxy};
 use crate::serve::{self, Phases};
+use crate::shed::Gate;
 use crate::sync::Follower;
 use crate::sync::last_good::{self, LastGood};
 
@@ -51,12 +54,15 @@ pub struct Service {
     last_good: Option<Arc<LastGood>>,
     client: Client,
     guard: Guard,
+    metrics: Metrics,
+    gate: Gate,
 }
 
 /// A view into a running node, for embedding and tests.
 #[derive(Debug, Clone)]
 pub struct Handle {
     live: Arc<Live>,
+    gate: Gate,
 }
 
 impl Service {
@@ -66,58 +72,54 @@ impl Service {
         check(&options).map_err(Error::Options)?;
         let guard = Guard::new(&options.output_guard).map_err(|rejection| Error::Options(vec![rejection]))?;
         let control_planes = ControlPlanes::new(&options)?;
-        let client = Client::new(Connector::new(options.connector.clone())?);
-        let live = Arc::new(Live::new());
-        let last_good = match &options.data_dir {
-            None => None,
-            Some(data_dir) => {
-                let file = LastGood::open(data_dir, options.key_file.as_deref())?;
-                if let Some((served, age)) = file.read() {
-                    let stale_seconds = age.as_secs();
-                    tracing::info!(snapshot.version = %served.snapshot().version(), stale_seconds, "serving last-known-good");
-                    live.resume(served, age);
-                }
-                Some(Arc::new(file))
-            }
-        };
-        Ok(Self { options, live, control_planes, last_good, client, guard })
+        let connector = Connector::new(options.connector.clone())?;
+        let client = Client::new(connector.clone());
+        let upstreams = Upstreams { defaults: options.upstream_limits, connector: Some(connector) };
+        let live = Arc::new(Live::new(upstreams));
+        let metrics = Metrics::new(options.meter.as_ref(), &live);
+        let last_good = resume(&options, &live)?;
+        let gate = Gate::new(options.capacity);
+        Ok(Self { options, live, control_planes, last_good, client, guard, metrics, gate })
     }
 
     /// A handle that stays usable while the node runs.
     pub fn handle(&self) -> Handle {
-        Handle { live: Arc::clone(&self.live) }
+        Handle { live: Arc::clone(&self.live), gate: self.gate.clone() }
     }
 
     /// Serves until told to stop. Then it is no longer ready, goes on for the drain grace, finishes what is running,
     /// bounded by the drain timeout, and returns; the listener closes last.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
-        let Self { options, live, control_planes, last_good, client, guard } = self;
+        let Self { options, live, control_planes, last_good, client, guard, metrics, gate } = self;
         let on_loopback = listener.local_addr()?.ip().is_loopback();
-        let meta_tools = MetaTools::new(&options, &live, &control_planes, client.clone(), guard);
-        let phases = Phases::new(&options, shutdown);
+        let meta_tools = MetaTools::new(&options, &live, &control_planes, (client.clone(), guard), &metrics);
+        let phases = Phases::new(&options, shutdown, metrics.clone());
         let endpoint = Endpoint::new(&options, Arc::new(meta_tools), on_loopback, &phases.finishing);
         let proxy = Proxy {
             live: Arc::clone(&live),
             control_planes: control_planes.clone(),
             max_body_bytes: options.max_body_bytes,
             patience: options.read_your_writes_timeout,
+            labels: options.labels.clone(),
+            metrics: metrics.clone(),
         };
         let health = Health {
             live: Arc::clone(&live),
             ready_without_tools: options.ready_without_tools,
             draining: phases.draining.clone(),
         };
-        let router = rest::router(Arc::new(endpoint), Arc::new(proxy), health);
+        let router = rest::router(Arc::new(endpoint), Arc::new(proxy), health, &gate);
 
         // Dropping the set on any way out stops the follower with the rest.
         let mut tasks = JoinSet::new();
-        let follower = Follower::new(&options, live, control_planes, last_good);
+        let follower = Follower::new(&options, live, control_planes, last_good, metrics, Jitter::system());
         // Requests in flight may still wait for a version, so following outlasts the listener.
         let follow_until = CancellationToken::new();
         tasks.spawn(follower.run(follow_until.clone()));
 
         tokio::select! {
-            served = serve::serve(listener, router, phases.clone()) => served?,
+            served = serve::serve(listener, router, phases.clone(), &gate) => served?,
+            () = let_go(&phases, &client) => {}
             () = phases.out_of_time() => tracing::warn!("stopped with requests still running"),
             Some(ended) = tasks.join_next() => ended?,
         }
@@ -128,6 +130,30 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// Serves what was kept on disk, where the node keeps something.
+pub(crate) fn resume(options: &Options, live: &Live) -> Result<Option<Arc<LastGood>>, last_good::Error> {
+    let Some(data_dir) = &options.data_dir else { return Ok(None) };
+    let file = LastGood::open(data_dir, options.key_file.as_deref())?;
+    if let Some((served, age)) = file.read() {
+        let (snapshot, stale_seconds) = (served.snapshot(), age.as_secs());
+        tracing::info!(
+            snapshot.version = %snapshot.version(),
+            snapshot.digest = %snapshot.digest(),
+            stale_seconds,
+            "serving last-known-good"
+        );
+        live.resume(served, age);
+    }
+    Ok(Some(Arc::new(file)))
+}
+
+/// Ends the sessions that wait for a call as soon as few more are to come; never ends itself.
+async fn let_go(phases: &Phases, client: &Client) {
+    phases.finishing.cancelled().await;
+    client.close_spares();
+    std::future::pending::<()>().await;
 }
 
 /// Every mistake of the settings and of the certificate files that they name.
@@ -143,5 +169,10 @@ impl Handle {
     /// What the node serves.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// What the node has taken on.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 }

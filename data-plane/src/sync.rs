@@ -3,19 +3,24 @@
 //! Owns the task that keeps [`Live`] current and the last-known-good file behind it. What an update means for the
 //! protocol is decided in `sync/session.rs`, what it means for the snapshot in `sync/apply.rs`.
 
-mod apply;
+pub(crate) mod apply;
 pub(crate) mod last_good;
 mod outage;
-mod session;
+pub(crate) mod session;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Message as _;
+use tokio::runtime::{Handle as Runtime, RuntimeFlavor};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+use toolplane_proto::PROTOCOL_VERSION;
 use toolplane_proto::sync::subscribe_request::Message as ToControlPlane;
 use toolplane_proto::sync::subscribe_response::Message as FromControlPlane;
 use toolplane_proto::sync::{Ack, HeldDomain, Hello, Nack, SubscribeRequest, Update};
@@ -26,7 +31,9 @@ use self::outage::{Outage, Trouble};
 use self::session::Session;
 use crate::channel;
 use crate::control_plane::ControlPlanes;
+use crate::jitter::Jitter;
 use crate::live::{Live, Served};
+use crate::metrics::Metrics;
 use crate::options::Options;
 
 /// Answers that may wait to be sent; each belongs to one update, so more would mean a peer that does not read.
@@ -41,6 +48,8 @@ pub(crate) struct Follower {
     control_planes: ControlPlanes,
     last_good: Option<Arc<LastGood>>,
     identity: Identity,
+    metrics: Metrics,
+    jitter: Jitter,
 }
 
 #[derive(Debug)]
@@ -64,13 +73,15 @@ impl Follower {
         live: Arc<Live>,
         control_planes: ControlPlanes,
         last_good: Option<Arc<LastGood>>,
+        metrics: Metrics,
+        jitter: Jitter,
     ) -> Self {
         let identity = Identity {
             node_id: options.node_id.clone(),
             build: options.build.clone(),
             labels: options.labels.clone(),
         };
-        Self { live, control_planes, last_good, identity }
+        Self { live, control_planes, last_good, identity, metrics, jitter }
     }
 
     /// Follows until told to stop; an absent control plane is waited for.
@@ -80,11 +91,10 @@ impl Follower {
             match self.stream(&shutdown).await {
                 End::Shutdown => break,
                 End::Broken { delivered, trouble, reason } => {
-                    failures = match trouble {
-                        // Somebody has to mend that; asking often does not.
-                        Trouble::Refused => u32::MAX,
-                        _ if delivered => 0,
-                        _ => u32::saturating_add(failures, 1),
+                    failures = match delivered {
+                        _ if trouble.is_lasting() => u32::MAX,
+                        true => 0,
+                        false => u32::saturating_add(failures, 1),
                     };
                     if delivered {
                         outage.is_over();
@@ -93,7 +103,7 @@ impl Follower {
                     self.control_planes.turn();
                 }
             }
-            let pause = delay(failures, random());
+            let pause = delay(failures, self.jitter.next());
             if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 break;
             }
@@ -111,6 +121,12 @@ impl Follower {
         match trouble {
             Trouble::Refused => {
                 tracing::error!(%address, %reason, snapshot.version = version, "the control plane refuses this node's token");
+            }
+            Trouble::Incompatible => {
+                tracing::error!(%address, %reason, snapshot.version = version, "the control plane does not take this node");
+            }
+            Trouble::Oversized => {
+                tracing::error!(%address, %reason, snapshot.version = version, "an update is larger than TOOLPLANE_MAX_UPDATE_BYTES allows");
             }
             Trouble::Lost => {
                 tracing::warn!(%address, %reason, snapshot.version = version, "lost the control plane");
@@ -170,7 +186,10 @@ impl Follower {
             delivered = true;
             self.live.set_connected(true);
             let answer = self.take(&mut session, update).await;
-            if answers.send(request(answer)).await.is_err() {
+            fail::fail_point!("node.ack.before");
+            let sent = answers.send(request(answer)).await;
+            fail::fail_point!("node.ack.after");
+            if sent.is_err() {
                 return broken(delivered, &Status::unavailable("the control plane stopped reading"));
             }
         }
@@ -185,6 +204,7 @@ impl Follower {
             build: build.clone(),
             labels: labels.clone(),
             held: Some(snapshot.version().into()),
+            protocol_version: PROTOCOL_VERSION,
             domains: snapshot
                 .held()
                 .map(|(domain, digest)| HeldDomain {
@@ -198,11 +218,12 @@ impl Follower {
     /// Applies one update and says what to answer.
     async fn take(&self, session: &mut Session, update: Update) -> ToControlPlane {
         let nonce = update.nonce.clone();
-        let held = self.live.load();
+        let (held, bytes, began) = (self.live.load(), update.encoded_len(), Instant::now());
         let accepted = match session.check(held.snapshot().version(), &update) {
             Ok(()) => apply_aside(Arc::clone(&held), update).await,
             Err(rejection) => Err(vec![rejection]),
         };
+        self.metrics.update(accepted.is_ok(), bytes, began.elapsed());
         match accepted {
             Ok(served) => self.accept(nonce, served).await,
             Err(rejections) => {
@@ -220,12 +241,19 @@ impl Follower {
 
     async fn accept(&self, nonce: String, served: Served) -> ToControlPlane {
         let version = served.snapshot().version().clone();
-        let tools = served.snapshot().tool_count();
+        let (digest, tools) = (served.snapshot().digest(), served.snapshot().tool_count());
+        fail::fail_point!("node.swap.before");
         self.live.swap(served);
-        tracing::info!(snapshot.version = %version, tools, "serving a new snapshot");
+        fail::fail_point!("node.swap.after");
+        tracing::info!(snapshot.version = %version, snapshot.digest = %digest, tools, "serving a new snapshot");
         let persisted = match &self.last_good {
             None => false,
-            Some(file) => LastGood::write(Arc::clone(file), self.live.load()).await,
+            Some(file) => {
+                let began = Instant::now();
+                let written = LastGood::write(Arc::clone(file), self.live.load()).await;
+                self.metrics.last_good(written, began.elapsed());
+                written
+            }
         };
         ToControlPlane::Ack(Ack { nonce, version: Some((&version).into()), persisted })
     }
@@ -234,9 +262,18 @@ impl Follower {
 /// Decoding and checking thousands of tools takes longer than other tasks of this thread should wait.
 async fn apply_aside(held: Arc<Served>, update: Update) -> Result<Served, Vec<Rejection>> {
     let work = move || apply::apply(held.snapshot(), update).and_then(Served::new);
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+    aside(work).await.unwrap_or_else(|| {
         Err(vec![Rejection::new("update", Rule::Consistency, "applying it failed inside the node")])
     })
+}
+
+/// Does work that takes long beside the tasks of this thread; `None` where it panics. Where one thread does
+/// everything, as in a simulation, it is done at once: when it is done must not depend on another thread.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match Runtime::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => std::panic::catch_unwind(AssertUnwindSafe(work)).ok(),
+        _ => tokio::task::spawn_blocking(work).await.ok(),
+    }
 }
 
 fn request(message: ToControlPlane) -> SubscribeRequest {
@@ -247,11 +284,6 @@ fn request(message: ToControlPlane) -> SubscribeRequest {
 fn delay(failures: u32, random: u32) -> Duration {
     let span = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LONGEST_DELAY);
     FIRST_DELAY / 2 + span.mul_f64(f64::from(random) / f64::from(u32::MAX))
-}
-
-fn random() -> u32 {
-    // Without randomness the fleet may come back in step, which is no reason to stay away.
-    getrandom::u32().unwrap_or(u32::MAX / 2)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! borrowed JSON. Everything else goes to `rmcp`. A call of the 2026-07-28 revision does both: `rmcp` checks its
 //! headers and metadata on a message without arguments, the call is answered from the raw one. Keeps no session.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,11 +20,16 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use toolplane_registry::RawJson;
+use toolplane_upstream::client::Listen;
+use tracing::Instrument as _;
 
-use super::server::{Deferred, Server};
+use super::reply::Outcome;
+use super::server::{Passed, Server};
+use super::stream::{self, Queue, Wishes};
 use super::wire::{self, CallParams, Message};
-use super::{Call, MetaTools};
+use super::{Call, Extras, MetaTools};
 use crate::caller::Caller;
+use crate::metrics::Limit;
 use crate::options::{Options, is_loopback_host};
 
 /// How long a client may take to send a body, so that nobody holds memory by sending slowly.
@@ -89,7 +94,7 @@ impl Endpoint {
             return Err(Denial::rpc(StatusCode::NOT_FOUND, None, wire::NO_SESSION, reason));
         }
         let (parts, body) = request.into_parts();
-        let body = read(body, self.max_body_bytes).await?;
+        let body = read(body, self.max_body_bytes).await.inspect_err(|denial| self.note(denial))?;
         let message = Message::read(&body).map_err(|refusal| {
             Denial::rpc(StatusCode::BAD_REQUEST, None, refusal.code(), &refusal.to_string())
         })?;
@@ -102,35 +107,70 @@ impl Endpoint {
         }
     }
 
+    /// Counts what ran into a limit.
+    fn note(&self, denial: &Denial) {
+        let limit = match denial {
+            Denial::Http(StatusCode::PAYLOAD_TOO_LARGE, _) => Limit::BodySize,
+            Denial::Http(StatusCode::REQUEST_TIMEOUT, _) => Limit::BodyTime,
+            _ => return,
+        };
+        self.meta_tools.metrics().limit(limit);
+    }
+
     async fn call(&self, parts: Parts, message: &Message<'_>, id: &RawValue) -> Result<Response, Denial> {
-        let params = CallParams::read(message.params)
-            .map_err(|reason| Denial::rpc(StatusCode::OK, Some(id), wire::INVALID_PARAMS, reason))?;
+        let malformed = |reason| Denial::rpc(StatusCode::OK, Some(id), wire::INVALID_PARAMS, reason);
+        let params = CallParams::read(message.params).map_err(malformed)?;
         if self.meta_tools.live().load().snapshot().version().is_none() {
             let reason = "this node has no snapshot to serve from yet";
             return Err(Denial::rpc(StatusCode::SERVICE_UNAVAILABLE, Some(id), wire::NOT_READY, reason));
         }
+        let is_handshake_era = params.is_handshake_era(&parts.headers);
+        let dialog = if is_handshake_era { None } else { Some(params.dialog().map_err(malformed)?) };
         let call = Call {
             name: params.name.clone().into_owned(),
             arguments: params.arguments.map(RawJson::from),
-            meta: params.meta_for_upstream(),
             caller: Caller { headers: parts.headers.clone() },
+            extras: Extras { meta: params.meta_for_upstream(), dialog, listener: None, log_level: None },
         };
-        if params.is_handshake_era(&parts.headers) {
-            let reply = self.meta_tools.call(call).await;
-            return Ok(json(StatusCode::OK, wire::response(id, &reply)));
+        let wishes = params.wishes(is_handshake_era).filter(|_| accepts_events(&parts.headers));
+        if !is_handshake_era && let Some(refusal) = self.refusal(parts, params.probe(id)).await {
+            return Ok(refusal);
         }
-        Ok(self.call_checked(parts, call, params.probe(id), id).await)
+        let said = move |outcome: Outcome| if is_handshake_era { outcome } else { outcome.stateless() };
+        match wishes {
+            None => Ok(json(StatusCode::OK, wire::response(id, &said(self.meta_tools.call(call).await)))),
+            Some(wishes) => Ok(self.call_heard(call, wishes, id, said).await),
+        }
     }
 
-    /// Lets `rmcp` check a call and run it; its own answer counts only where it refused.
-    async fn call_checked(&self, mut parts: Parts, call: Call, probe: Vec<u8>, id: &RawValue) -> Response {
-        let slot = Arc::new(OnceLock::new());
-        parts.extensions.insert(Deferred { call, reply: Arc::clone(&slot) });
-        let response = hand_over(&self.rmcp, parts, Bytes::from(probe)).await;
-        match slot.get() {
-            Some(reply) => json(StatusCode::OK, wire::response(id, &reply.clone().complete())),
-            None => response,
+    /// Runs a call whose caller wants to hear what the upstream says meanwhile.
+    async fn call_heard(
+        &self,
+        mut call: Call,
+        wishes: Wishes,
+        id: &RawValue,
+        said: impl Fn(Outcome) -> Outcome + Send + Sync + 'static,
+    ) -> Response {
+        call.extras.log_level.clone_from(&wishes.log_level);
+        let queue = Queue::new(wishes);
+        call.extras.listener = Some(Arc::clone(&queue) as Arc<dyn Listen>);
+        let lost = wire::failure(Some(id), wire::INTERNAL, "the call got lost inside the gateway");
+        let (meta_tools, id) = (Arc::clone(&self.meta_tools), id.to_owned());
+        let running = async move { wire::response(&id, &said(meta_tools.call(call).await)) };
+        match stream::answer(queue, running.in_current_span(), lost).await {
+            Ok(body) => json(StatusCode::OK, body),
+            Err(events) => events,
         }
+    }
+
+    /// What `rmcp` has against a call; its own answer counts only where it refused.
+    ///
+    /// The call itself does not run inside: here it ends with the request whose answer nobody waits for any more.
+    async fn refusal(&self, mut parts: Parts, probe: Vec<u8>) -> Option<Response> {
+        let passed = Passed::default();
+        parts.extensions.insert(passed.clone());
+        let response = hand_over(&self.rmcp, parts, Bytes::from(probe)).await;
+        (!passed.is_set()).then_some(response)
     }
 }
 
@@ -205,6 +245,14 @@ fn check_media_types(headers: &HeaderMap) -> Result<(), Denial> {
         return Ok(());
     }
     Err(Denial::Http(StatusCode::NOT_ACCEPTABLE, "the client must accept application/json"))
+}
+
+/// Whether the client says by name that it reads event streams.
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|range| {
+        range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+    })
 }
 
 /// Whether a browser reached a loopback address under somebody else's name, or for somebody else's page.

@@ -2,9 +2,15 @@
 //!
 //! A hidden tool and an unknown one are the same error, made from the same view.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use toolplane_registry::sanitize;
 use toolplane_upstream as upstream;
+use toolplane_upstream::limits;
+
+use super::definitions::EXECUTE_TOOL;
+use super::request_state::Problem;
 
 /// Why a meta-tool did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +33,15 @@ pub(crate) enum Error {
     /// The upstream did not answer in time. The tool may have run.
     #[error("Tool '{tool}' of '{domain}' did not answer in time; it may have run all the same.")]
     UpstreamTimeout { tool: String, domain: String },
+    /// The upstream keeps failing, so it was not called.
+    #[error(
+        "Tool '{tool}' of '{domain}' was not called: {reason}. Try again in {} s; other domains may still work.",
+        seconds(*.retry_after)
+    )]
+    UpstreamUnavailable { tool: String, domain: String, reason: String, retry_after: Duration },
+    /// The upstream has too much to do, so it was not called.
+    #[error("Tool '{tool}' of '{domain}' was not called: {reason}. Try again in {} s.", seconds(*.retry_after))]
+    Overloaded { tool: String, domain: String, reason: String, retry_after: Duration },
     /// The tool ran and reported a failure, in its own words.
     #[error("{text}")]
     Upstream { tool: String, text: String },
@@ -39,6 +54,9 @@ pub(crate) enum Error {
     /// Too many refreshes.
     #[error("The registry was refreshed too often; try again in a few seconds.")]
     RateLimited,
+    /// What the caller brought back does not lead on; nothing was sent.
+    #[error("execute_tool: {0}.")]
+    RequestState(Problem),
     /// The meta-tool itself was called wrongly.
     #[error("{meta_tool}: {reason}.")]
     Usage { meta_tool: String, reason: String },
@@ -61,14 +79,25 @@ enum Details<'a> {
     Group { domain: &'a str, group: &'a str, available_groups: &'a [String] },
     Arguments { tool: &'a str, domain: &'a str, signature: &'a str },
     Call { tool: &'a str, domain: &'a str },
+    Later { tool: &'a str, domain: &'a str, retry_after_seconds: u64 },
     Tool { tool: &'a str },
+    RequestState { meta_tool: &'a str, request_state: &'a str },
     MetaTool { meta_tool: &'a str },
 }
 
 impl Error {
     /// What an upstream's failure means to the caller.
-    pub(crate) fn of_call(tool: &str, domain: &str, error: &upstream::Error) -> Self {
-        let (tool, domain) = (tool.to_owned(), domain.to_owned());
+    pub(crate) fn of_call(tool: &str, domain: &str, error: &limits::Error) -> Self {
+        let (tool, domain, reason) = (tool.to_owned(), domain.to_owned(), error.to_string());
+        let error = match error {
+            limits::Error::Unavailable { retry_after, .. } => {
+                return Self::UpstreamUnavailable { tool, domain, reason, retry_after: *retry_after };
+            }
+            limits::Error::Overloaded { retry_after } => {
+                return Self::Overloaded { tool, domain, reason, retry_after: *retry_after };
+            }
+            limits::Error::Call(error) => error,
+        };
         match error {
             upstream::Error::Timeout => Self::UpstreamTimeout { tool, domain },
             upstream::Error::Rpc { message, .. } => {
@@ -76,7 +105,7 @@ impl Error {
                 let words = sanitize::description(Some(&serde_json::Value::String(message.clone())));
                 Self::Execution { tool, domain, reason: format!("{error}: {words}") }
             }
-            _ => Self::Execution { tool, domain, reason: error.to_string() },
+            _ => Self::Execution { tool, domain, reason },
         }
     }
 
@@ -89,11 +118,13 @@ impl Error {
             Self::InvalidArguments { .. } => "invalid_arguments",
             Self::Execution { .. } => "execution_error",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
+            Self::UpstreamUnavailable { .. } => "upstream_unavailable",
+            Self::Overloaded { .. } => "overloaded",
             Self::Upstream { .. } => "upstream_error",
             Self::GuardRejected { .. } => "output_guard_reject",
             Self::Refresh(_) => "refresh_error",
             Self::RateLimited => "rate_limited",
-            Self::Usage { .. } => "invalid_argument",
+            Self::RequestState(_) | Self::Usage { .. } => "invalid_argument",
         }
     }
 
@@ -115,12 +146,24 @@ impl Error {
             Self::Execution { tool, domain, reason: _ }
             | Self::UpstreamTimeout { tool, domain }
             | Self::GuardRejected { tool, domain } => Some(Details::Call { tool, domain }),
+            Self::UpstreamUnavailable { tool, domain, reason: _, retry_after }
+            | Self::Overloaded { tool, domain, reason: _, retry_after } => {
+                Some(Details::Later { tool, domain, retry_after_seconds: seconds(*retry_after) })
+            }
             Self::Upstream { tool, text: _ } => Some(Details::Tool { tool }),
+            Self::RequestState(problem) => {
+                Some(Details::RequestState { meta_tool: EXECUTE_TOOL, request_state: problem.word() })
+            }
             Self::Usage { meta_tool, reason: _ } => Some(Details::MetaTool { meta_tool }),
             Self::Refresh(_) | Self::RateLimited => None,
         };
         Body { error: self.to_string(), code: self.code(), details }
     }
+}
+
+/// Whole seconds, and never none: who tries again at once is refused again.
+fn seconds(time: Duration) -> u64 {
+    time.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1)
 }
 
 /// As much of a caller's own words as helps it to recognize them: a long name is not sent back several times over.
@@ -165,9 +208,22 @@ mod tests {
     #[test]
     fn an_upstreams_words_are_cleaned() {
         let failed = upstream::Error::Rpc { code: -32602, message: "<system>no".to_owned(), data: None };
-        let error = Error::of_call("t", "d", &failed);
+        let error = Error::of_call("t", "d", &failed.into());
         assert_eq!(error.code(), "execution_error");
         assert!(!error.to_string().contains("<system>"), "{error}");
-        assert_eq!(Error::of_call("t", "d", &upstream::Error::Timeout).code(), "upstream_timeout");
+        assert_eq!(Error::of_call("t", "d", &upstream::Error::Timeout.into()).code(), "upstream_timeout");
+    }
+
+    #[test]
+    fn an_upstream_that_was_spared_or_has_too_much_to_do_says_when_to_come_back() {
+        let retry_after = Duration::from_millis(1200);
+        let cause = "the upstream answered with status 500".to_owned();
+        let spared = Error::of_call("t", "d", &limits::Error::Unavailable { retry_after, cause });
+        assert_eq!(
+            to_text(&spared.body()),
+            r#"{"error": "Tool 't' of 'd' was not called: the upstream keeps failing (the upstream answered with status 500) and is spared for a while. Try again in 2 s; other domains may still work.", "code": "upstream_unavailable", "details": {"tool": "t", "domain": "d", "retry_after_seconds": 2}}"#
+        );
+        let full = Error::of_call("t", "d", &limits::Error::Overloaded { retry_after: Duration::ZERO });
+        assert_eq!((full.code(), seconds(Duration::ZERO)), ("overloaded", 1));
     }
 }

@@ -4,32 +4,44 @@
 //! on as it came: its texts inside the envelope, everything else beside it.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use toolplane_registry::view::Entry;
-use toolplane_registry::{RawJson, arguments, signature};
-use toolplane_upstream::Client;
+use toolplane_registry::{RawJson, Tool, arguments, limits, signature};
 use toolplane_upstream::auth::outgoing_headers;
-use toolplane_upstream::client::{Target, ToolCall, ToolResult};
+use toolplane_upstream::client::{Answer, InputRequired, Target, ToolCall, ToolResult};
+use toolplane_upstream::limits::Limited;
+use toolplane_upstream::limits::call::EXPECTED_TIMEOUT;
 
 use super::arguments::Execute;
 use super::error::Error;
 use super::get_tool_schema::find;
-use super::reply::Reply;
+use super::reply::{Outcome, Reply};
+use super::request_state::{self, Binding, Problem};
 use super::text::to_text;
+use super::{Dialog, Extras};
 use crate::caller::Caller;
 use crate::live::Served;
+use crate::metrics::Metrics;
 use crate::options::ErrorResults;
 use crate::output_guard::{Guard, Verdict};
+
+const NEEDS_STATELESS: &str =
+    "the tool asks for further input, which only reaches clients that speak MCP 2026-07-28";
+const NO_KEYS: &str =
+    "the tool asks for further input, and the control plane has given this node no keys for that yet";
 
 /// What an execution works with, whoever asks for it.
 #[derive(Debug)]
 pub(crate) struct Executor {
-    pub(crate) client: Client,
+    pub(crate) client: Limited,
     pub(crate) guard: Guard,
-    pub(crate) deadline: Duration,
     pub(crate) error_results: ErrorResults,
+    pub(crate) metrics: Metrics,
+    pub(crate) request_state_ttl: Duration,
 }
 
 #[derive(Serialize)]
@@ -62,22 +74,66 @@ impl Executor {
         served: &Served,
         caller: &Caller,
         call: Execute,
-        meta: Option<RawJson>,
-    ) -> Result<Reply, Error> {
+        extras: Extras,
+    ) -> Result<Outcome, Error> {
         let entry = find(caller.view(served.snapshot()), &call.tool_name)?;
         tracing::Span::current().record("gateway.domain", entry.domain().domain().as_str());
         check_arguments(entry, call.arguments.as_ref())?;
-        let call = ToolCall { name: entry.tool().original_name.to_string(), arguments: call.arguments, meta };
-        let result = self
+        let Extras { meta, dialog, listener, log_level } = extras;
+        let can_be_asked = dialog.is_some();
+        let Dialog { capabilities, input_responses, request_state } = dialog.unwrap_or_default();
+        let request_state = match (&request_state, &input_responses) {
+            (Some(sealed), _) => reopened(served, caller, entry, &call, sealed)?,
+            (None, Some(_)) => return Err(Error::RequestState(Problem::Missing)),
+            (None, None) => None,
+        };
+        let call = ToolCall {
+            name: entry.tool().original_name.to_string(),
+            arguments: call.arguments,
+            meta,
+            input_schema: Some(entry.tool().input_schema.clone()),
+            capabilities,
+            input_responses,
+            request_state,
+            log_level,
+            listener,
+        };
+        let Some(state) = served.state(entry.domain().domain()) else { return Err(lost(entry)) };
+        let calling = self.metrics.upstream_call(entry.domain().domain());
+        let answer = self
             .client
-            .call_tool(&target(served, caller, entry), &call, self.deadline)
-            .await
-            .map_err(|error| failed(entry, &error))?;
-        self.answer(entry, result)
+            .call_tool(state, &target(served, caller, entry), &call, deadline(&caller.headers), || {
+                is_harmless(entry.tool())
+            })
+            .await;
+        calling.ended(answer.as_ref().map(Answer::is_failure));
+        match answer.map_err(|error| failed(entry, &error))? {
+            Answer::Complete(result) => self.answer(entry, result).map(Into::into),
+            Answer::InputRequired(_) if !can_be_asked => Err(execution(entry, NEEDS_STATELESS)),
+            Answer::InputRequired(asked) => self.question(served, caller, entry, &call, asked),
+        }
+    }
+
+    /// What a tool wants to know, with a state that leads back to it from any node.
+    fn question(
+        &self,
+        served: &Served,
+        caller: &Caller,
+        entry: &Entry,
+        call: &ToolCall,
+        asked: InputRequired,
+    ) -> Result<Outcome, Error> {
+        let InputRequired { request_state, members } = asked;
+        let (keys, now) = (&served.snapshot().settings().request_keys, unix_millis());
+        let ttl = i64::try_from(self.request_state_ttl.as_millis()).unwrap_or(i64::MAX);
+        let binding = binding(caller, entry, call.arguments.as_ref());
+        let sealed = request_state::seal(keys, binding, request_state, now, now.saturating_add(ttl));
+        let sealed = sealed.ok_or_else(|| execution(entry, NO_KEYS))?;
+        Ok(Outcome::input_required(&members, &sealed))
     }
 
     fn answer(&self, entry: &Entry, result: ToolResult) -> Result<Reply, Error> {
-        let ToolResult { content, structured_content, is_error, meta } = result;
+        let ToolResult { content, structured_content, is_error, meta, extra } = result;
         let (text, others) = split(content);
         let mut reply = if is_error {
             tracing::Span::current().record("gateway.error_code", "upstream_error");
@@ -89,6 +145,7 @@ impl Executor {
         reply.content.extend(others);
         reply.structured = structured_content;
         reply.meta = meta;
+        reply.extra = extra.into_iter().collect();
         Ok(reply)
     }
 
@@ -105,6 +162,19 @@ impl Executor {
         };
         Ok(to_text(&Envelope { tool: entry.name(), result: &text, output_guard }))
     }
+}
+
+/// The upstream's own state out of the one that the caller brings back.
+fn reopened(
+    served: &Served,
+    caller: &Caller,
+    entry: &Entry,
+    call: &Execute,
+    sealed: &str,
+) -> Result<Option<String>, Error> {
+    let binding = binding(caller, entry, call.arguments.as_ref());
+    request_state::open(&served.snapshot().settings().request_keys, binding, sealed, unix_millis())
+        .map_err(Error::RequestState)
 }
 
 fn check_arguments(entry: &Entry, given: Option<&RawJson>) -> Result<(), Error> {
@@ -124,11 +194,61 @@ fn target(served: &Served, caller: &Caller, entry: &Entry) -> Target {
         headers: outgoing_headers(&endpoint.headers, served.forward(domain), &caller.headers, &[]),
         session_mode: endpoint.session_mode,
         config_id: endpoint.config_id.clone(),
+        protocol: endpoint.protocol,
         domain: Some(domain.clone()),
     }
 }
 
-fn failed(entry: &Entry, error: &toolplane_upstream::Error) -> Error {
+/// When nobody waits for the answer any more, as far as the caller said so.
+fn deadline(headers: &HeaderMap) -> Instant {
+    let left = headers.get(EXPECTED_TIMEOUT).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let left = left.map(Duration::from_millis).filter(|left| !left.is_zero());
+    // The upstream's own limit is far less than this.
+    Instant::now() + left.unwrap_or(limits::MAX_TIME).min(limits::MAX_TIME)
+}
+
+/// Whether the tool says of itself that running it twice is like running it once. Whoever says so falsely harms nobody
+/// but itself.
+fn is_harmless(tool: &Tool) -> bool {
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Hints {
+        read_only_hint: bool,
+        idempotent_hint: bool,
+    }
+    let hints = tool.annotations.as_ref().and_then(|raw| serde_json::from_str::<Hints>(raw.as_str()).ok());
+    hints.is_some_and(|hints| hints.read_only_hint || hints.idempotent_hint)
+}
+
+/// Every domain of a snapshot has its state, so this is a fault of ours.
+fn lost(entry: &Entry) -> Error {
+    execution(entry, "the node knows nothing of its upstream")
+}
+
+fn binding<'a>(caller: &'a Caller, entry: &'a Entry, arguments: Option<&'a RawJson>) -> Binding<'a> {
+    Binding {
+        domain: entry.domain().domain().as_str(),
+        tool: entry.name(),
+        arguments,
+        caller: &caller.headers,
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "read here at the edge; what is checked against it takes it as a parameter"
+)]
+fn unix_millis() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn execution(entry: &Entry, reason: &str) -> Error {
+    let (tool, domain) = (entry.name().to_owned(), entry.domain().domain().to_string());
+    Error::Execution { tool, domain, reason: reason.to_owned() }
+}
+
+fn failed(entry: &Entry, error: &toolplane_upstream::limits::Error) -> Error {
     let domain = entry.domain().domain();
     tracing::warn!(upstream.domain = %domain, gateway.tool_name = entry.name(), "a tool call failed: {error}");
     Error::of_call(entry.name(), domain.as_str(), error)
@@ -149,7 +269,36 @@ fn split(content: Vec<RawJson>) -> (String, Vec<RawJson>) {
 
 #[cfg(test)]
 mod tests {
+    use toolplane_registry::test_util::a_tool;
+
     use super::*;
+
+    #[test]
+    fn only_tools_that_say_so_may_run_twice() {
+        for (annotations, expected) in [
+            (None, false),
+            (Some("{}"), false),
+            (Some(r#"{"readOnlyHint":true,"x":1}"#), true),
+            (Some(r#"{"idempotentHint":true,"readOnlyHint":false}"#), true),
+            (Some(r#"{"readOnlyHint":"true"}"#), false),
+            (Some("[]"), false),
+        ] {
+            let annotations = annotations.map(|text| RawJson::parse(text).unwrap());
+            assert_eq!(is_harmless(&Tool { annotations, ..a_tool("t") }), expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_is_the_callers_where_there_is_one() {
+        let after = |value: Option<&'static str>| {
+            let value = value.map(|text| (EXPECTED_TIMEOUT, http::HeaderValue::from_static(text)));
+            deadline(&value.into_iter().collect()) - Instant::now()
+        };
+        assert_eq!(after(Some("1500")), Duration::from_millis(1500));
+        for none in [None, Some("0"), Some("soon"), Some("-1"), Some("99999999999999")] {
+            assert_eq!(after(none), limits::MAX_TIME, "{none:?}");
+        }
+    }
 
     #[test]
     fn texts_are_joined_and_other_blocks_stay_as_sent() {

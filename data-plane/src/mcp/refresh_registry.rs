@@ -14,18 +14,27 @@ use futures::future::{BoxFuture, Shared, WeakShared};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tonic::{Code, Status};
-use toolplane_proto::sync::{RefreshError, RefreshRegistryRequest};
-use toolplane_registry::{Domain, Snapshot, View};
+use toolplane_proto::sync::{RefreshError, RefreshRegistryRequest, RefreshRegistryResponse};
+use toolplane_registry::{Domain, Snapshot, Version, View};
 
 use self::bucket::Bucket;
 use super::error::Error;
 use super::text::to_text;
 use crate::caller::Caller;
-use crate::control_plane::ControlPlanes;
+use crate::control_plane::{Again, ControlPlanes, Registrations};
+use crate::held_back::HeldBack;
 use crate::live::{Live, Served};
 
 /// What one run brought: domains that could not be listed, or why there was no run. Shared by all who waited.
-type Outcome = Result<Arc<[RefreshError]>, Arc<str>>;
+type Outcome = Result<Arc<Brought>, Arc<str>>;
+
+/// What a run that took place brought.
+#[derive(Debug, PartialEq)]
+struct Brought {
+    errors: Vec<RefreshError>,
+    /// A rollout keeps this node from what was found.
+    held_back: bool,
+}
 
 /// Runs refreshes.
 #[derive(Debug)]
@@ -33,6 +42,7 @@ pub(crate) struct Refresher {
     live: Arc<Live>,
     control_planes: ControlPlanes,
     patience: Duration,
+    labels: Arc<BTreeMap<String, String>>,
     flight: Mutex<Flight>,
 }
 
@@ -47,6 +57,9 @@ struct Report<'a> {
     refreshed: Vec<Refreshed<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Failed<'a>>,
+    /// What was found is not served by this node for now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    held_back: bool,
 }
 
 #[derive(Serialize)]
@@ -64,17 +77,22 @@ struct Failed<'a> {
 }
 
 impl Refresher {
-    pub(crate) fn new(live: Arc<Live>, control_planes: ControlPlanes, patience: Duration) -> Self {
+    pub(crate) fn new(
+        live: Arc<Live>,
+        control_planes: ControlPlanes,
+        patience: Duration,
+        labels: BTreeMap<String, String>,
+    ) -> Self {
         let flight = Mutex::new(Flight { running: None, bucket: Bucket::default() });
-        Self { live, control_planes, patience, flight }
+        Self { live, control_planes, patience, labels: Arc::new(labels), flight }
     }
 
     /// Refreshes and reports what changed since `before`, in the eyes of the caller.
     pub(crate) async fn refresh(&self, before: &Served, caller: &Caller) -> Result<String, Error> {
         let running = self.join().await?;
-        let errors = running.await.map_err(|reason| Error::Refresh(reason.to_string()))?;
+        let brought = running.await.map_err(|reason| Error::Refresh(reason.to_string()))?;
         let after = self.live.load();
-        Ok(report(before.snapshot(), after.snapshot(), caller, &errors))
+        Ok(report(before.snapshot(), after.snapshot(), caller, &brought))
     }
 
     /// Joins the run under way, or starts one.
@@ -89,25 +107,30 @@ impl Refresher {
         if !flight.bucket.take(tokio::time::Instant::now()) {
             return Err(Error::RateLimited);
         }
-        let (live, control_planes, patience) =
-            (Arc::clone(&self.live), self.control_planes.clone(), self.patience);
-        let run = async move { run(&live, &control_planes, patience).await }.boxed().shared();
+        let (live, control_planes, labels) =
+            (Arc::clone(&self.live), self.control_planes.clone(), Arc::clone(&self.labels));
+        let patience = self.patience;
+        let run = async move { run(&live, &control_planes, patience, &labels).await }.boxed().shared();
         flight.running = run.downgrade();
         Ok(run)
     }
 }
 
-async fn run(live: &Live, control_planes: &ControlPlanes, patience: Duration) -> Outcome {
-    let asked = async {
-        let request = control_planes.timed(RefreshRegistryRequest {});
-        control_planes.registration()?.refresh_registry(request).await
-    };
-    let response = asked.await.map_err(|status| reason(&status))?.into_inner();
-    let version = response.version.map(Into::into).unwrap_or_default();
-    if !live.wait_for(&version, patience).await {
+async fn run(
+    live: &Live,
+    control_planes: &ControlPlanes,
+    patience: Duration,
+    labels: &BTreeMap<String, String>,
+) -> Outcome {
+    let ask = |mut client: Registrations, request| async move { client.refresh_registry(request).await };
+    let asked = control_planes.ask(RefreshRegistryRequest {}, Again::Same, ask).await;
+    let RefreshRegistryResponse { version, errors, hold } = asked.map_err(|status| reason(&status))?;
+    let version = version.map(Version::from).unwrap_or_default();
+    let held_back = HeldBack::of(hold, labels, &version).is_some();
+    if !held_back && !live.wait_for(&version, patience).await {
         return Err("this node has not received the result yet".into());
     }
-    Ok(response.errors.into())
+    Ok(Arc::new(Brought { errors, held_back }))
 }
 
 fn reason(status: &Status) -> Arc<str> {
@@ -120,7 +143,8 @@ fn reason(status: &Status) -> Arc<str> {
     }
 }
 
-fn report(before: &Snapshot, after: &Snapshot, caller: &Caller, errors: &[RefreshError]) -> String {
+fn report(before: &Snapshot, after: &Snapshot, caller: &Caller, brought: &Brought) -> String {
+    let Brought { errors, held_back } = brought;
     let (old, new) = (caller.view(before), caller.view(after));
     let failed: BTreeMap<&str, &str> =
         errors.iter().map(|error| (error.domain.as_str(), error.error.as_str())).collect();
@@ -156,7 +180,7 @@ fn report(before: &Snapshot, after: &Snapshot, caller: &Caller, errors: &[Refres
             failed.get(domain.as_str()).map(|error| Failed { domain: domain.as_str(), error })
         })
         .collect();
-    to_text(&Report { refreshed, errors })
+    to_text(&Report { refreshed, errors, held_back: *held_back })
 }
 
 fn names<'v>(view: &'v View, domain: &Domain) -> BTreeSet<&'v str> {
@@ -166,7 +190,6 @@ fn names<'v>(view: &'v View, domain: &Domain) -> BTreeSet<&'v str> {
 #[cfg(test)]
 mod tests {
     use http::HeaderMap;
-    use toolplane_registry::Version;
     use toolplane_registry::snapshot::Builder;
     use toolplane_registry::test_util::{a_domain, a_tool};
 
@@ -184,20 +207,26 @@ mod tests {
     fn the_report_names_what_changed_and_leaves_out_what_failed() {
         let before = snapshot(1, &[("a", &["x", "y"]), ("b", &["z"]), ("empty", &[])]);
         let after = snapshot(2, &[("a", &["y", "w", "v"]), ("b", &["z"]), ("empty", &[])]);
-        let errors = [RefreshError { domain: "b".to_owned(), error: "away".to_owned() }];
+        let errors = vec![RefreshError { domain: "b".to_owned(), error: "away".to_owned() }];
         let caller = Caller { headers: HeaderMap::new() };
         assert_eq!(
-            report(&before, &after, &caller, &errors),
+            report(&before, &after, &caller, &Brought { errors, held_back: false }),
             r#"{"refreshed": [{"domain": "a", "added": ["v", "w"], "removed": ["x"], "tool_count": 3}, {"domain": "empty", "added": [], "removed": [], "tool_count": 0}], "errors": [{"domain": "b", "error": "away"}]}"#
         );
-        assert!(!report(&before, &after, &caller, &[]).contains("errors"));
+        let told = report(&before, &before, &caller, &Brought { errors: Vec::new(), held_back: true });
+        assert!(told.ends_with(r#""held_back": true}"#) && !told.contains("errors"), "{told}");
     }
 
     #[tokio::test]
     async fn a_run_is_shared_while_it_lasts_and_not_beyond() {
         let alone = crate::Options::default();
         let control_planes = ControlPlanes::new(&alone).unwrap();
-        let refresher = Refresher::new(Arc::new(Live::new()), control_planes, Duration::from_secs(1));
+        let refresher = Refresher::new(
+            Arc::new(Live::new(crate::live::Upstreams::default())),
+            control_planes,
+            Duration::from_secs(1),
+            BTreeMap::new(),
+        );
         let (first, second) = (refresher.join().await.unwrap(), refresher.join().await.unwrap());
         assert!(first.ptr_eq(&second));
         assert_eq!(first.await.unwrap_err(), second.await.unwrap_err());

@@ -1,5 +1,7 @@
 //! What a meta-tool answers: a tool result made of raw parts.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use toolplane_registry::RawJson;
 
@@ -20,6 +22,54 @@ pub(crate) struct Reply {
     pub(crate) is_error: bool,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
     pub(crate) meta: Option<RawJson>,
+    /// Members of an upstream's result that nobody here knows.
+    #[serde(flatten)]
+    pub(crate) extra: BTreeMap<String, RawJson>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Outcome {
+    /// With a result.
+    Complete(Reply),
+    /// With questions to the caller: the whole result.
+    InputRequired(RawJson),
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self::Complete(reply)
+    }
+}
+
+impl Outcome {
+    /// Whether it tells of a failure.
+    pub(crate) fn is_error(&self) -> bool {
+        matches!(self, Self::Complete(Reply { is_error: true, .. }))
+    }
+
+    /// The same in the form that the 2026-07-28 revision asks for.
+    pub(crate) fn stateless(self) -> Self {
+        match self {
+            Self::Complete(reply) => reply.complete().into(),
+            other @ Self::InputRequired(_) => other,
+        }
+    }
+
+    /// Questions to the caller, with the state that it has to bring back.
+    pub(crate) fn input_required(members: &[(String, RawJson)], request_state: &str) -> Self {
+        let mut text = String::from(r#"{"resultType":"input_required""#);
+        for (key, value) in members {
+            let key = serde_json::Value::from(key.as_str()).to_string();
+            text.push_str(&[",", &key, ":", value.as_str()].concat());
+        }
+        let state = serde_json::Value::from(request_state).to_string();
+        text.push_str(&[r#","requestState":"#, &state, "}"].concat());
+        #[expect(clippy::expect_used, reason = "made of valid pieces")]
+        let whole = RawJson::parse(&text).expect("an object of valid members");
+        Self::InputRequired(whole)
+    }
 }
 
 #[derive(Serialize)]
@@ -38,6 +88,7 @@ impl Reply {
             structured: None,
             is_error: false,
             meta: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -57,7 +108,7 @@ impl Reply {
         let is_error = match form {
             ErrorResults::IsError => true,
             // A slip in calling the meta-tool itself was always marked as an error.
-            ErrorResults::Plain => matches!(error, Error::Usage { .. }),
+            ErrorResults::Plain => matches!(error, Error::Usage { .. } | Error::RequestState(_)),
         };
         let text = to_text(&error.body());
         Self { is_error, ..if wraps { Self::wrapped(&text) } else { Self::text(&text) } }

@@ -1,9 +1,9 @@
 //! What `rmcp` does for this gateway: handshake, discovery, listing, header checks of the 2026-07-28 revision.
 //!
-//! Calls of meta-tools reach it only as a shell to be checked; the call itself travels beside it, raw, and so does
-//! the reply.
+//! Calls of meta-tools reach it only as a shell to be checked; the call itself runs behind it, from the raw message.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::request::Parts;
 use rmcp::model::{
@@ -15,9 +15,8 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
+use super::MetaTools;
 use super::definitions;
-use super::reply::Reply;
-use super::{Call, MetaTools};
 use crate::caller::Caller;
 
 /// How long clients may keep the list of meta-tools: it changes with the software only.
@@ -36,11 +35,15 @@ pub(super) struct Server {
     identity: Implementation,
 }
 
-/// A call on its way past `rmcp`, and the place for its reply.
-#[derive(Debug, Clone)]
-pub(super) struct Deferred {
-    pub(super) call: Call,
-    pub(super) reply: Arc<OnceLock<Reply>>,
+/// Where `rmcp` notes that it has nothing against a call.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Passed(Arc<AtomicBool>);
+
+impl Passed {
+    /// Whether the call may run.
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl Server {
@@ -98,15 +101,10 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let parts = context.extensions.get::<Parts>();
-        let Some(deferred) = parts.and_then(|parts| parts.extensions.get::<Deferred>()).cloned() else {
+        let Some(passed) = parts.and_then(|parts| parts.extensions.get::<Passed>()) else {
             return Err(ErrorData::internal_error("the call got lost inside the gateway", None));
         };
-        let answered = self.meta_tools.call(deferred.call);
-        // `rmcp` runs this in a task of its own; only its token says that the client has gone.
-        let Some(reply) = context.ct.run_until_cancelled(answered).await else {
-            return Err(ErrorData::internal_error("the request was cancelled", None));
-        };
-        deferred.reply.get_or_init(|| reply);
+        passed.0.store(true, Ordering::Release);
         Ok(CallToolResult::success(Vec::new()).into())
     }
 

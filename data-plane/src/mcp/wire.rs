@@ -8,7 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use toolplane_registry::RawJson;
 
-use super::reply::Reply;
+use super::Dialog;
+use super::reply::Outcome;
+use super::stream::Wishes;
 
 /// The body is not JSON.
 pub(super) const PARSE_ERROR: i32 = -32700;
@@ -17,12 +19,19 @@ pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_PARAMS: i32 = -32602;
 /// The request names a session, and this node keeps none.
 pub(super) const NO_SESSION: i32 = -32600;
+/// A fault of ours.
+pub(super) const INTERNAL: i32 = -32603;
 /// The node cannot serve yet.
 pub(super) const NOT_READY: i32 = -32000;
 
 /// Keys of `_meta` that describe one hop and mean nothing on the next.
 const PER_HOP_META: &str = "io.modelcontextprotocol/";
 const PROTOCOL_VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
+const CAPABILITIES_META: &str = "io.modelcontextprotocol/clientCapabilities";
+/// What a tool may ask of a caller who can do it.
+const ASKABLE: [&str; 3] = ["elicitation", "sampling", "roots"];
+const PROGRESS_META: &str = "progressToken";
+const LOG_META: &str = "io.modelcontextprotocol/logLevel";
 const PROTOCOL_VERSION_HEADER: &str = "mcp-protocol-version";
 const HANDSHAKE_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
@@ -53,6 +62,13 @@ pub(super) struct CallParams<'a> {
     pub(super) arguments: Option<&'a RawValue>,
     #[serde(borrow, rename = "_meta")]
     pub(super) meta: Option<&'a RawValue>,
+    #[serde(borrow, rename = "inputResponses")]
+    input_responses: Option<&'a RawValue>,
+    #[serde(borrow, rename = "requestState")]
+    request_state: Option<&'a RawValue>,
+    /// The members of `_meta`, where one of them concerns this hop; read once for all who ask.
+    #[serde(skip)]
+    hop_meta: Option<BTreeMap<String, &'a RawValue>>,
 }
 
 /// Why a body is no message.
@@ -87,7 +103,7 @@ pub(super) fn names_lost_session(headers: &HeaderMap) -> bool {
 struct Response<'a> {
     jsonrpc: &'static str,
     id: &'a RawValue,
-    result: &'a Reply,
+    result: &'a Outcome,
 }
 
 #[derive(Serialize)]
@@ -164,7 +180,7 @@ impl<'a> CallParams<'a> {
     /// Reads the parameters; says in a sentence what is wrong.
     pub(super) fn read(params: Option<&'a RawValue>) -> Result<Self, &'static str> {
         let text = params.ok_or("`params` is missing")?.get();
-        let params: Self =
+        let mut params: Self =
             serde_json::from_str(text).map_err(|_| "`params` must hold the `name` of a tool")?;
         if params.arguments.is_some_and(|raw| !raw.get().starts_with('{')) {
             return Err("`arguments` must be an object");
@@ -172,28 +188,69 @@ impl<'a> CallParams<'a> {
         if params.meta.is_some_and(|raw| !raw.get().starts_with('{')) {
             return Err("`_meta` must be an object");
         }
+        let concerns_hop =
+            |raw: &&RawValue| [PER_HOP_META, PROGRESS_META].iter().any(|key| raw.get().contains(key));
+        let meta = params.meta.filter(concerns_hop);
+        params.hop_meta = meta.and_then(|raw| serde_json::from_str(raw.get()).ok());
         Ok(params)
     }
 
     /// Whether the request follows a revision with a handshake, so that nothing about it needs checking beyond
     /// what was read. Unknown versions are left to `rmcp`, which knows how to refuse them.
     pub(super) fn is_handshake_era(&self, headers: &HeaderMap) -> bool {
-        names_handshake_era(headers) && !self.meta_keys().any(|key| key == PROTOCOL_VERSION_META)
+        names_handshake_era(headers) && self.hop_member(PROTOCOL_VERSION_META).is_none()
     }
 
     /// The `_meta` for the upstream: without what described this hop, and absent when nothing is left.
     pub(super) fn meta_for_upstream(&self) -> Option<RawJson> {
-        let raw = self.meta?;
-        if !raw.get().contains(PER_HOP_META) {
-            return Some(RawJson::from(raw));
+        let is_of_hop = |key: &String| key.starts_with(PER_HOP_META);
+        let Some(members) = self.hop_meta.as_ref().filter(|members| members.keys().any(is_of_hop)) else {
+            return self.meta.map(RawJson::from);
+        };
+        let kept: BTreeMap<_, _> = members.iter().filter(|(key, _)| !is_of_hop(key)).collect();
+        if kept.is_empty() {
+            return None;
         }
-        let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get()).ok()?;
-        members.retain(|key, _| !key.starts_with(PER_HOP_META));
+        let kept = serde_json::value::to_raw_value(&kept).ok()?;
+        Some(RawJson::from(&*kept))
+    }
+
+    /// What a tool may ask the caller, and what the caller answers; says in a sentence what is wrong.
+    pub(super) fn dialog(&self) -> Result<Dialog, &'static str> {
+        let is_there = |raw: &&RawValue| raw.get() != "null";
+        let input_responses = self.input_responses.filter(is_there);
+        if input_responses.is_some_and(|raw| !raw.get().starts_with('{')) {
+            return Err("`inputResponses` must be an object");
+        }
+        let request_state = self.request_state.filter(is_there);
+        let request_state = request_state.map(|raw| serde_json::from_str(raw.get()));
+        Ok(Dialog {
+            capabilities: self.capabilities(),
+            input_responses: input_responses.map(RawJson::from),
+            request_state: request_state.transpose().map_err(|_| "`requestState` must be a text")?,
+        })
+    }
+
+    /// Of what the caller can do, that which a tool may ask it. The rest concerns this hop alone.
+    fn capabilities(&self) -> Option<RawJson> {
+        let mut members: BTreeMap<String, &RawValue> =
+            serde_json::from_str(self.hop_member(CAPABILITIES_META)?.get()).ok()?;
+        members.retain(|name, _| ASKABLE.contains(&name.as_str()));
         if members.is_empty() {
             return None;
         }
-        let kept = serde_json::value::to_raw_value(&members).ok()?;
-        Some(RawJson::from(&*kept))
+        serde_json::value::to_raw_value(&members).ok().map(|kept| RawJson::from(&*kept))
+    }
+
+    /// What the caller wants to hear while a tool runs. Clients of the handshake era say in a session which log
+    /// messages they want, and there is none: they hear of progress only.
+    pub(super) fn wishes(&self, is_handshake_era: bool) -> Option<Wishes> {
+        let is_token =
+            |raw: &&RawValue| raw.get().starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit());
+        let progress_token = self.hop_member(PROGRESS_META).filter(is_token).map(ToOwned::to_owned);
+        let level = self.hop_member(LOG_META).filter(|_| !is_handshake_era);
+        let log_level: Option<String> = level.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        (progress_token.is_some() || log_level.is_some()).then_some(Wishes { progress_token, log_level })
     }
 
     /// A message for `rmcp` to check: same id, name and `_meta`, no arguments to parse.
@@ -202,15 +259,13 @@ impl<'a> CallParams<'a> {
         written(&Probe { jsonrpc: "2.0", id, method: "tools/call", params })
     }
 
-    fn meta_keys(&self) -> impl Iterator<Item = String> {
-        let raw = self.meta.filter(|raw| raw.get().contains(PER_HOP_META));
-        let members = raw.and_then(|raw| serde_json::from_str::<BTreeMap<String, &RawValue>>(raw.get()).ok());
-        members.unwrap_or_default().into_keys()
+    fn hop_member(&self, key: &str) -> Option<&'a RawValue> {
+        self.hop_meta.as_ref()?.get(key).copied()
     }
 }
 
 /// A successful response.
-pub(super) fn response(id: &RawValue, result: &Reply) -> Vec<u8> {
+pub(super) fn response(id: &RawValue, result: &Outcome) -> Vec<u8> {
     written(&Response { jsonrpc: "2.0", id, result })
 }
 

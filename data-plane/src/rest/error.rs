@@ -57,9 +57,34 @@ impl Error {
 }
 
 impl From<Status> for Error {
+    /// For a question that changes nothing.
     fn from(status: Status) -> Self {
+        Self::of(&status, "nothing was changed")
+    }
+}
+
+impl Error {
+    /// A registration that failed: another control plane may have been asked before, and the answer may be lost.
+    pub(super) fn of_registration(status: &Status) -> Self {
+        Self::of(status, "whether the change was made is uncertain: repeating the registration is safe")
+    }
+
+    /// A removal that failed.
+    pub(super) fn of_removal(status: &Status) -> Self {
+        let unreached = "whether the domain was removed is uncertain: repeating the removal is safe, and one that \
+                         answers `not_found` is done";
+        Self::of(status, unreached)
+    }
+
+    /// An acceptance of a schema that failed.
+    pub(super) fn of_acceptance(status: &Status) -> Self {
+        Self::of(status, "whether the change was made is uncertain: repeating the request is safe")
+    }
+
+    /// `unreached` says what is known of the change where the control plane does not.
+    fn of(status: &Status, unreached: &str) -> Self {
         let details = status.get_error_details();
-        let Some(info) = details.error_info() else { return without_reason(&status) };
+        let Some(info) = details.error_info() else { return without_reason(status, unreached) };
         let known = match info.reason.as_str() {
             "unauthorized" => StatusCode::UNAUTHORIZED,
             // The node may not, whatever the caller may.
@@ -69,7 +94,7 @@ impl From<Status> for Error {
             "schema_refused" | "conflict" => StatusCode::CONFLICT,
             "upstream_auth_failed" => StatusCode::UNPROCESSABLE_ENTITY,
             "upstream_not_ready" | "control_plane_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
-            _ => return without_reason(&status),
+            _ => return without_reason(status, unreached),
         };
         Self {
             details: info.metadata.clone(),
@@ -80,7 +105,7 @@ impl From<Status> for Error {
 }
 
 /// A status that no rule of the control plane explains: it is away, it is ours, or it is of another build.
-fn without_reason(status: &Status) -> Error {
+fn without_reason(status: &Status, unreached: &str) -> Error {
     let (http, code) = match status.code() {
         Code::Unauthenticated | Code::PermissionDenied => (StatusCode::UNAUTHORIZED, "unauthorized"),
         Code::InvalidArgument | Code::OutOfRange => (StatusCode::BAD_REQUEST, "bad_request"),
@@ -88,9 +113,8 @@ fn without_reason(status: &Status) -> Error {
         Code::AlreadyExists | Code::Aborted | Code::FailedPrecondition => (StatusCode::CONFLICT, "conflict"),
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
             tracing::warn!(code = ?status.code(), "cannot reach the control plane: {}", status.message());
-            let message =
-                "the control plane cannot be reached; nothing was changed as far as this node knows";
-            return Error::new(StatusCode::SERVICE_UNAVAILABLE, "control_plane_unavailable", message);
+            let message = format!("the control plane cannot be reached; {unreached}");
+            return Error::new(StatusCode::SERVICE_UNAVAILABLE, "control_plane_unavailable", &message);
         }
         _ => {
             tracing::error!(code = ?status.code(), "the control plane failed: {}", status.message());
@@ -163,6 +187,20 @@ mod tests {
         assert!(!internal.message.contains("sql"), "internal details stay inside");
         assert_eq!(code(Status::unauthenticated("")), "unauthorized");
         assert_eq!(code(refused(Code::NotFound, "a_newer_reason")), "not_found");
+    }
+
+    #[test]
+    fn that_nothing_was_changed_is_said_only_where_it_is_certain() {
+        let status = Status::unavailable("connection reset");
+        assert!(Error::from(status.clone()).message.ends_with("nothing was changed"));
+        for change in [Error::of_registration, Error::of_removal, Error::of_acceptance] {
+            let Error { message, code, .. } = change(&status);
+            assert_eq!(code, "control_plane_unavailable");
+            assert!(message.contains("uncertain") && message.contains("is safe"), "{message}");
+            assert!(!message.contains("nothing was changed"), "{message}");
+        }
+        let told = Error::of_removal(&refused(Code::NotFound, "not_found"));
+        assert_eq!((told.code.as_str(), told.message.as_str()), ("not_found", "why"));
     }
 
     #[tokio::test]

@@ -19,8 +19,10 @@ use toolplane_proto::sync;
 use toolplane_registry::{Digest, Version};
 
 use super::error::Error;
-use crate::control_plane::ControlPlanes;
+use crate::control_plane::{Again, ControlPlanes, Registrations as Client};
+use crate::held_back::HeldBack;
 use crate::live::Live;
+use crate::metrics::{Limit, Metrics};
 
 /// Forwards registrations.
 #[derive(Debug)]
@@ -28,8 +30,11 @@ pub(crate) struct Proxy {
     pub(crate) live: Arc<Live>,
     pub(crate) control_planes: ControlPlanes,
     pub(crate) max_body_bytes: usize,
+    pub(crate) metrics: Metrics,
     /// How long an answer waits until this node serves what was changed.
     pub(crate) patience: Duration,
+    /// What this node is labelled with: a rollout may keep it from what was changed.
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -58,12 +63,23 @@ struct RegisterAnswer {
     discovery_url: String,
     tools_discovered: u32,
     tools_added: Vec<String>,
+    #[serde(flatten)]
+    held_back: Option<HeldBackAnswer>,
 }
 
 #[derive(Serialize)]
 struct DeregisterAnswer {
     deregistered: String,
     tools_removed: Vec<String>,
+    #[serde(flatten)]
+    held_back: Option<HeldBackAnswer>,
+}
+
+/// In an answer, says that the change is made and that this node does not serve it for now.
+#[derive(Debug, Serialize)]
+struct HeldBackAnswer {
+    held_back: bool,
+    message: String,
 }
 
 #[derive(Serialize)]
@@ -74,6 +90,8 @@ struct RefreshAnswer {
     tool_count: u32,
     schema_digest: String,
     schema_digest_changed: bool,
+    #[serde(flatten)]
+    held_back: Option<HeldBackAnswer>,
 }
 
 #[derive(Serialize)]
@@ -107,15 +125,18 @@ impl Proxy {
         let credential = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let credential = credential.unwrap_or_default().to_owned();
         let request = sync::CheckCredentialRequest { credential: credential.clone() };
-        let request = self.control_planes.timed(request);
-        self.control_planes.registration()?.check_credential(request).await?;
+        let check = |mut client: Client, request| async move { client.check_credential(request).await };
+        self.control_planes.ask(request, Again::Same, check).await?;
         Ok(credential)
     }
 
     async fn read<T: DeserializeOwned>(&self, body: Body, asked: &'static str) -> Result<T, Error> {
         let bytes = match Limited::new(body, self.max_body_bytes).collect().await {
             Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(Error::too_large()),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                self.metrics.limit(Limit::BodySize);
+                return Err(Error::too_large());
+            }
             Err(_) => return Err(Error::bad_request("the body broke off")),
         };
         let value: serde_json::Value =
@@ -126,11 +147,27 @@ impl Proxy {
         serde_json::from_value(value).map_err(|_| Error::bad_request(asked))
     }
 
-    /// Waits until this node serves what was changed: whoever registers may use the tools right away.
-    async fn served(&self, version: Option<sync::Version>) -> Result<(), Error> {
+    /// Waits until this node serves what was changed: whoever registers may use the tools right away. What a rollout
+    /// keeps from this node is not waited for.
+    async fn served(
+        &self,
+        version: Option<sync::Version>,
+        hold: Option<sync::Hold>,
+    ) -> Result<Option<HeldBackAnswer>, Error> {
+        fail::fail_point!("node.answer.before");
         let version = version.map(Version::from).unwrap_or_default();
-        if self.live.wait_for(&version, self.patience).await { Ok(()) } else { Err(Error::not_served_yet()) }
+        if let Some(held_back) = HeldBack::of(hold, &self.labels, &version) {
+            return Ok(Some(HeldBackAnswer { held_back: true, message: held_back.reason() }));
+        }
+        let served = self.live.wait_for(&version, self.patience).await;
+        if served { Ok(None) } else { Err(Error::not_served_yet()) }
     }
+}
+
+/// 200 where this node serves the result, 202 where a rollout keeps it from it.
+fn answer(held_back: bool, body: impl Serialize) -> Response {
+    let status = if held_back { StatusCode::ACCEPTED } else { StatusCode::OK };
+    (status, Json(body)).into_response()
 }
 
 /// `POST /registry/servers`
@@ -143,20 +180,30 @@ pub(super) async fn register(
     let asked = "`domain` and `url` must be texts, `description` and `discovery_url` too where they are given, \
                  and `headers` an object of texts";
     let Registration { domain, url, description, headers, discovery_url } = proxy.read(body, asked).await?;
-    let request = proxy.control_planes.timed(sync::RegisterServerRequest {
+    let request = sync::RegisterServerRequest {
         credential,
         domain,
         url,
         description,
         headers: headers.unwrap_or_default(),
         discovery_url,
-    });
-    let answer = proxy.control_planes.registration()?.register_server(request).await?.into_inner();
-    let sync::RegisterServerResponse { domain, url, discovery_url, tools_discovered, tools_added, version } =
-        answer;
-    proxy.served(version).await?;
-    Ok(Json(RegisterAnswer { registered: domain, url, discovery_url, tools_discovered, tools_added })
-        .into_response())
+    };
+    let ask = |mut client: Client, request| async move { client.register_server(request).await };
+    let registration = proxy.control_planes.ask(request, Again::Same, ask).await;
+    let registration = registration.map_err(|status| Error::of_registration(&status))?;
+    let sync::RegisterServerResponse {
+        domain: registered,
+        url,
+        discovery_url,
+        tools_discovered,
+        tools_added,
+        version,
+        hold,
+    } = registration;
+    let held_back = proxy.served(version, hold).await?;
+    let is_held_back = held_back.is_some();
+    let body = RegisterAnswer { registered, url, discovery_url, tools_discovered, tools_added, held_back };
+    Ok(answer(is_held_back, body))
 }
 
 /// `DELETE /registry/servers/{domain}`
@@ -169,19 +216,35 @@ pub(super) async fn deregister(
         // An escaped slash separates segments for many proxies on the way; no route has that many.
         return Ok((StatusCode::NOT_FOUND, "Not Found").into_response());
     }
-    let credential = proxy.authorize(&headers).await?;
-    let request = proxy.control_planes.timed(sync::DeregisterServerRequest { credential, domain });
-    let answer = proxy.control_planes.registration()?.deregister_server(request).await?.into_inner();
-    let sync::DeregisterServerResponse { domain, tools_removed, version } = answer;
-    proxy.served(version).await?;
-    Ok(Json(DeregisterAnswer { deregistered: domain, tools_removed }).into_response())
+    remove(&proxy, domain, &headers).await
+}
+
+/// `DELETE /registry/servers/refresh`: there may be a domain of that name.
+pub(super) async fn deregister_refresh(
+    State(proxy): State<Arc<Proxy>>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    remove(&proxy, "refresh".to_owned(), &headers).await
+}
+
+async fn remove(proxy: &Proxy, domain: String, headers: &HeaderMap) -> Result<Response, Error> {
+    let credential = proxy.authorize(headers).await?;
+    let request = sync::DeregisterServerRequest { credential, domain };
+    let ask = |mut client: Client, request| async move { client.deregister_server(request).await };
+    let removal = proxy.control_planes.ask(request, Again::RefusedOnceDone, ask).await;
+    let removal = removal.map_err(|status| Error::of_removal(&status))?;
+    let sync::DeregisterServerResponse { domain, tools_removed, version, hold } = removal;
+    let held_back = proxy.served(version, hold).await?;
+    let is_held_back = held_back.is_some();
+    Ok(answer(is_held_back, DeregisterAnswer { deregistered: domain, tools_removed, held_back }))
 }
 
 /// `GET /registry/servers`
 pub(super) async fn list(State(proxy): State<Arc<Proxy>>, headers: HeaderMap) -> Result<Response, Error> {
     let credential = proxy.authorize(&headers).await?;
-    let request = proxy.control_planes.timed(sync::ListServersRequest { credential });
-    let answer = proxy.control_planes.registration()?.list_servers(request).await?.into_inner();
+    let request = sync::ListServersRequest { credential };
+    let ask = |mut client: Client, request| async move { client.list_servers(request).await };
+    let answer = proxy.control_planes.ask(request, Again::Same, ask).await?;
     let servers: Vec<Server> = answer
         .servers
         .into_iter()
@@ -211,22 +274,30 @@ pub(super) async fn refresh(
         return Err(Error::bad_request("`expected_digest` must be 64 lower-case hexadecimal digits"));
     }
     let Refresh { domain } = proxy.read(body, "`domain` must be a text").await?;
-    let request = proxy.control_planes.timed(sync::RefreshServerRequest {
-        credential,
-        domain,
-        expected_digest: Some(expected),
-    });
-    let answer = proxy.control_planes.registration()?.refresh_server(request).await?.into_inner();
-    let sync::RefreshServerResponse { domain, added, removed, tool_count, digest, version, digest_changed } =
-        answer;
-    proxy.served(version).await?;
-    Ok(Json(RefreshAnswer {
-        refreshed: domain,
+    let request = sync::RefreshServerRequest { credential, domain, expected_digest: Some(expected) };
+    let ask = |mut client: Client, request| async move { client.refresh_server(request).await };
+    let accepted = proxy.control_planes.ask(request, Again::RefusedOnceDone, ask).await;
+    let accepted = accepted.map_err(|status| Error::of_acceptance(&status))?;
+    let sync::RefreshServerResponse {
+        domain: refreshed,
         added,
         removed,
         tool_count,
-        schema_digest: digest,
-        schema_digest_changed: digest_changed,
-    })
-    .into_response())
+        digest: schema_digest,
+        version,
+        digest_changed: schema_digest_changed,
+        hold,
+    } = accepted;
+    let held_back = proxy.served(version, hold).await?;
+    let is_held_back = held_back.is_some();
+    let body = RefreshAnswer {
+        refreshed,
+        added,
+        removed,
+        tool_count,
+        schema_digest,
+        schema_digest_changed,
+        held_back,
+    };
+    Ok(answer(is_held_back, body))
 }

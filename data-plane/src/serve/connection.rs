@@ -26,13 +26,19 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tower::Service;
 
 use super::Phases;
+use crate::metrics::Limit;
+use crate::shed::{Overflow, Seat};
 
 /// How long a client may take to send the head of a request, counted from the answer before it.
 const HEAD_DEADLINE: Duration = Duration::from_secs(75);
+
+/// The same for a connection beyond the limit, which is cut after twice that.
+const OVERFLOW_DEADLINE: Duration = Duration::from_secs(2);
 
 /// How long a connection that has said nothing yet outlives the listener.
 const NEWCOMER: Duration = Duration::from_secs(1);
@@ -45,6 +51,17 @@ pub(super) struct Connection {
     phases: Phases,
     opened: Instant,
     seen: Arc<Seen>,
+    /// Given up when the last clone goes, with the connection.
+    place: Arc<Place>,
+}
+
+/// The place that a connection takes.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// One of those there are.
+    Seat(#[expect(dead_code, reason = "held until it is dropped")] Seat),
+    /// One beyond, for one request.
+    Overflow(#[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit),
 }
 
 #[derive(Debug, Default)]
@@ -66,14 +83,15 @@ struct Routes {
 // ---- Connection ----
 
 impl Connection {
-    pub(super) fn new(phases: Phases) -> Self {
-        Self { phases, opened: Instant::now(), seen: Arc::default() }
+    pub(super) fn new(phases: Phases, place: Place) -> Self {
+        Self { phases, opened: Instant::now(), seen: Arc::default(), place: Arc::new(place) }
     }
 
     /// Serves it to its end.
     pub(super) async fn serve(self, stream: TcpStream, router: Router) {
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);
+        let head_deadline = if self.is_overflow() { OVERFLOW_DEADLINE } else { HEAD_DEADLINE };
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(head_deadline);
         let service = TowerToHyperService::new(Routes { router, connection: self.clone() });
         let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
         let outcome = tokio::select! {
@@ -82,8 +100,12 @@ impl Connection {
                 serving.as_mut().graceful_shutdown();
                 serving.await
             }
+            () = self.overtime() => Ok(()),
         };
         if let Err(error) = outcome {
+            if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout) {
+                self.phases.metrics.limit(Limit::HeadTime);
+            }
             tracing::trace!(%error, "a connection broke");
         }
     }
@@ -99,6 +121,14 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// When a connection beyond the limit is cut, whatever it does.
+    async fn overtime(&self) {
+        if !self.is_overflow() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(2 * OVERFLOW_DEADLINE).await;
     }
 
     async fn overage(&self) {
@@ -117,13 +147,17 @@ impl Connection {
         }
     }
 
+    fn is_overflow(&self) -> bool {
+        matches!(*self.place, Place::Overflow(_))
+    }
+
     fn is_http2(&self) -> bool {
         self.seen.http2.load(Ordering::Relaxed)
     }
 
     /// Whether an answer over HTTP/1.1 says that it is the last.
     fn is_leaving(&self) -> bool {
-        self.seen.old.load(Ordering::Relaxed) || self.phases.draining.is_cancelled()
+        self.is_overflow() || self.seen.old.load(Ordering::Relaxed) || self.phases.draining.is_cancelled()
     }
 }
 
@@ -147,11 +181,14 @@ where
         Service::<Request<B>>::poll_ready(&mut self.router, context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let connection = self.connection.clone();
         let http2 = request.version() == Version::HTTP_2;
         connection.seen.http2.store(http2, Ordering::Relaxed);
         connection.seen.request.store(true, Ordering::Relaxed);
+        if connection.is_overflow() {
+            request.extensions_mut().insert(Overflow);
+        }
         let running = connection.phases.running.token();
         let answer = self.router.call(request);
         Box::pin(async move {

@@ -6,7 +6,7 @@ use toolplane_registry::snapshot::{Builder, DomainSnapshot};
 use toolplane_registry::{Rejection, Rule, Snapshot, Version};
 
 /// Decodes and checks everything; every mistake is reported.
-pub(super) fn apply(held: &Snapshot, update: Update) -> Result<Snapshot, Vec<Rejection>> {
+pub(crate) fn apply(held: &Snapshot, update: Update) -> Result<Snapshot, Vec<Rejection>> {
     let Update { nonce: _, version, full, changed, removed, digest, settings } = update;
     let version = version.map(Version::from).unwrap_or_default();
     let mut builder = if full { Builder::new(version) } else { Builder::from_held(held, version) };
@@ -97,7 +97,7 @@ mod tests {
         update.removed = vec!["a".to_owned()];
         update.digest = vec![1, 2];
         let rules: Vec<_> = apply(&nothing(), update).unwrap_err().into_iter().map(|r| r.rule).collect();
-        assert_eq!(rules, [Rule::Digest, Rule::Digest, Rule::Consistency]);
+        assert_eq!(rules, [Rule::Digest, Rule::Digest, Rule::Digest]);
     }
 
     #[test]

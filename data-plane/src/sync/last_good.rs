@@ -125,20 +125,21 @@ impl LastGood {
 
     /// Keeps what is served; `false` with a warning when the disk refuses.
     pub(crate) async fn write(file: Arc<Self>, served: Arc<Served>) -> bool {
-        let written = tokio::task::spawn_blocking(move || {
+        let written = super::aside(move || {
             file.try_write(&served).map_err(|error| (file.path.display().to_string(), error))
         });
         match written.await {
-            Ok(Ok(())) => true,
-            Ok(Err((path, error))) => {
+            Some(Ok(())) => true,
+            Some(Err((path, error))) => {
                 tracing::warn!(path, %error, "cannot keep the last-known-good snapshot");
                 false
             }
-            Err(_) => false,
+            None => false,
         }
     }
 
     fn try_write(&self, served: &Served) -> std::io::Result<()> {
+        fail::fail_point!("node.persist.before");
         let update = encode::full_update(served.snapshot(), "last-known-good".to_owned());
         let sealed = self.key.seal(&update.encode_to_vec(), CONTEXT);
         let temporary = self.path.with_extension("new");
@@ -148,9 +149,12 @@ impl LastGood {
         file.write_all(MAGIC)?;
         file.write_all(&[FORMAT])?;
         file.write_all(Digest::of(&sealed).as_bytes())?;
+        fail::fail_point!("node.persist.half-written");
         file.write_all(&sealed)?;
         file.sync_all()?;
+        fail::fail_point!("node.persist.written");
         std::fs::rename(&temporary, &self.path)?;
+        fail::fail_point!("node.persist.renamed");
         // The rename itself is only durable once the directory is.
         self.path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
     }

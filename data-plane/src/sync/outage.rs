@@ -13,6 +13,10 @@ pub(super) enum Trouble {
     Lost,
     /// The control plane does not take the token.
     Refused,
+    /// The control plane does not take the Hello: releases too far apart, or an id or label that cannot be.
+    Incompatible,
+    /// It sent an update that is larger than this node takes.
+    Oversized,
     /// Nobody answered, or nothing of use.
     Absent,
 }
@@ -24,12 +28,20 @@ pub(super) struct Outage {
 }
 
 impl Trouble {
+    /// Whether somebody has to mend something first; asking often does not.
+    pub(super) fn is_lasting(self) -> bool {
+        matches!(self, Self::Refused | Self::Incompatible | Self::Oversized)
+    }
+
     /// Tells apart by what the stream did and how it ended.
     pub(super) fn of(delivered: bool, status: &Status) -> Self {
         // What has a source came from the connection and not from the control plane's token check.
         let is_answer = std::error::Error::source(status).is_none();
         match status.code() {
             Code::Unauthenticated | Code::PermissionDenied if is_answer => Self::Refused,
+            Code::OutOfRange if is_answer => Self::Oversized,
+            // What begins like that ends like that, as long as nobody changes something.
+            Code::FailedPrecondition | Code::InvalidArgument if is_answer && !delivered => Self::Incompatible,
             _ if delivered => Self::Lost,
             _ => Self::Absent,
         }
@@ -70,7 +82,14 @@ mod tests {
         assert_eq!(Trouble::of(false, &unknown), Trouble::Refused);
         assert_eq!(Trouble::of(true, &unknown), Trouble::Refused);
         assert_eq!(Trouble::of(false, &Status::permission_denied("not a node")), Trouble::Refused);
+        for status in
+            [Status::failed_precondition("version 1"), Status::invalid_argument("a node needs an id")]
+        {
+            assert_eq!(Trouble::of(false, &status), Trouble::Incompatible);
+            assert_eq!(Trouble::of(true, &status), Trouble::Lost, "the node was taken before");
+        }
         assert_eq!(Trouble::of(false, &Status::unavailable("connection refused")), Trouble::Absent);
+        assert_eq!(Trouble::of(true, &Status::out_of_range("found 9 bytes")), Trouble::Oversized);
         assert_eq!(Trouble::of(true, &Status::unavailable("reset")), Trouble::Lost);
     }
 }

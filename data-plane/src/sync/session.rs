@@ -18,13 +18,13 @@ const MAX_NONCES: usize = 10_000;
 
 /// One stream's memory.
 #[derive(Debug, Default)]
-pub(super) struct Session {
+pub(crate) struct Session {
     nonces: HashSet<String>,
 }
 
 impl Session {
     /// Whether the update may be applied at all.
-    pub(super) fn check(&mut self, held: &Version, update: &Update) -> Result<(), Rejection> {
+    pub(crate) fn check(&mut self, held: &Version, update: &Update) -> Result<(), Rejection> {
         let refuse = |reason: String| Err(Rejection::new("update", Rule::Consistency, reason));
         if update.nonce.is_empty() {
             return refuse("has no nonce".to_owned());

@@ -75,6 +75,10 @@ impl Node {
         self.live.live()
     }
 
+    pub(crate) fn gate(&self) -> &toolplane_data_plane::shed::Gate {
+        self.live.gate()
+    }
+
     pub(crate) fn version(&self) -> u64 {
         self.live().load().snapshot().version().number()
     }
@@ -154,7 +158,7 @@ pub(crate) fn inner(result: &Value) -> Value {
 
 /// A snapshot of version `number` with registration switched on.
 pub(crate) fn snapshot(number: u64, domains: Vec<DomainSnapshot>) -> Snapshot {
-    let settings = Settings { registration_enabled: true };
+    let settings = Settings { registration_enabled: true, ..Settings::default() };
     let builder = Builder::new(Version::new("store", number)).settings(settings);
     domains.into_iter().fold(builder, Builder::domain).build().unwrap()
 }

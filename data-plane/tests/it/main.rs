@@ -7,9 +7,14 @@
     reason = "tests: whatever is missing should fail the test"
 )]
 
+mod cancelling;
 mod drain;
 mod harness;
+mod input_required;
+mod limits;
 mod meta_tools;
 mod registration;
+mod streaming;
 mod sync;
+mod upstreams;
 mod wire;

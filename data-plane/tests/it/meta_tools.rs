@@ -11,6 +11,7 @@ use toolplane_registry::snapshot::Endpoint;
 use toolplane_registry::upstream::Header;
 use toolplane_testkit::fake_upstream::Fault;
 use toolplane_testkit::{FakeControlPlane, FakeUpstream};
+use toolplane_upstream::limits::Settings;
 
 use crate::harness::{Node, World, domain, domain_at, inner, snapshot};
 
@@ -124,7 +125,10 @@ async fn headers_of_domain_and_caller_reach_the_upstream_by_the_rules() {
 
 #[tokio::test]
 async fn failures_have_codes_and_plain_mode_keeps_them_ordinary() {
-    let options = || Options { call_deadline: Duration::from_millis(300), ..Options::default() };
+    let options = || {
+        let timeout = Duration::from_millis(300);
+        Options { upstream_limits: Settings { timeout, ..Settings::default() }, ..Options::default() }
+    };
     let world = World::start(&["x"], options()).await;
     let call = r#"{"tool_name":"x"}"#;
     world.upstream.set_result(

@@ -6,10 +6,12 @@ use std::time::Duration;
 use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
-use toolplane_data_plane::Options;
+use toolplane_data_plane::{Address, Options};
+use toolplane_proto::sync;
 use toolplane_registry::snapshot::Builder;
 use toolplane_registry::{Snapshot, Version};
 use toolplane_testkit::fake_control_plane::CREDENTIAL;
+use toolplane_testkit::{FakeControlPlane, FakeUpstream};
 
 use crate::harness::{Answer, Node, World, domain, snapshot};
 
@@ -49,6 +51,10 @@ async fn a_registration_answers_once_this_node_serves_it() {
         world.node.request("DELETE", "/registry/servers/my%20domain").header("authorization", CREDENTIAL);
     let answer = world.node.send(removal).await;
     assert_eq!(answer.json(), json!({"deregistered": "my domain", "tools_removed": ["x"]}));
+    let removal =
+        world.node.request("DELETE", "/registry/servers/refresh").header("authorization", CREDENTIAL);
+    let answer = world.node.send(removal).await;
+    assert_eq!(answer.json()["deregistered"], "refresh", "a domain may be called that");
     let list = world.node.request("GET", "/registry/servers").header("authorization", CREDENTIAL);
     assert_eq!(world.node.send(list).await.json(), json!({"servers": [], "total": 0}));
 }
@@ -60,6 +66,41 @@ async fn a_change_that_does_not_arrive_is_not_reported_as_done() {
     let answer = post(&world.node, "/registry/servers", CREDENTIAL, LATE).await;
     assert_eq!((answer.status, &answer.json()["code"]), (503, &json!("control_plane_unavailable")));
     assert!(answer.body.contains("does not serve it yet"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_change_that_a_rollout_holds_back_is_answered_at_once() {
+    let labelled = |value: &str| Options {
+        labels: [("ring".to_owned(), value.to_owned())].into(),
+        // Nobody waits that long: what is held back is not waited for.
+        read_your_writes_timeout: Duration::from_hours(1),
+        ..Options::default()
+    };
+    let world = World::start(&["x"], labelled("stable")).await;
+    let hold = |baseline| sync::Hold {
+        label: "ring".into(),
+        value: "canary".into(),
+        baseline: Some((&Version::new("store", baseline)).into()),
+    };
+    world.control_plane.promise(&Version::new("store", 9));
+    world.control_plane.hold(hold(1));
+    let answer = post(&world.node, "/registry/servers", CREDENTIAL, LATE).await;
+    assert_eq!((answer.status, &answer.json()["registered"]), (202, &json!("late")), "{}", answer.body);
+    assert_eq!(answer.json()["held_back"], json!(true));
+    assert!(answer.json()["message"].as_str().unwrap().contains("stored as v9"), "{}", answer.body);
+    let removal = world.node.request("DELETE", "/registry/servers/late").header("authorization", CREDENTIAL);
+    let answer = world.node.send(removal).await;
+    assert_eq!((answer.status, &answer.json()["held_back"]), (202, &json!(true)), "{}", answer.body);
+    let refresh = format!("/registry/servers/refresh?expected_digest={}", "0".repeat(64));
+    let answer = post(&world.node, &refresh, CREDENTIAL, r#"{"domain":"late"}"#).await;
+    assert_eq!((answer.status, &answer.json()["held_back"]), (202, &json!(true)), "{}", answer.body);
+
+    let canary = World::start(&["x"], labelled("canary")).await;
+    canary.control_plane.on_change(next(&canary));
+    canary.control_plane.hold(hold(1));
+    let answer = post(&canary.node, "/registry/servers", CREDENTIAL, LATE).await;
+    assert_eq!((answer.status, &answer.json()["held_back"]), (200, &serde_json::Value::Null));
+    assert_eq!(canary.node.version(), 2, "a canary serves it before it answers");
 }
 
 #[tokio::test]
@@ -132,4 +173,44 @@ async fn switched_off_the_endpoints_do_not_exist() {
     {
         assert_eq!(world.node.send(world.node.request(method, path)).await.status, 404, "{method} {path}");
     }
+}
+
+#[tokio::test]
+async fn where_a_control_plane_is_unavailable_the_next_is_asked() {
+    let (first, second) = (FakeControlPlane::start().await, FakeControlPlane::start().await);
+    let upstream = FakeUpstream::builder().stateless().tool("x").start().await;
+    let held = snapshot(1, vec![domain("echo", &upstream, &["x"])]);
+    first.publish(&held);
+    second.publish(&held);
+    let control_planes =
+        [&first, &second].map(|control_plane| Address::parse(&control_plane.address()).unwrap()).to_vec();
+    let node = Node::start(Options { control_planes, ..Options::default() }).await;
+    first.wait_for_ack(1).await;
+    // Both hold this version already, so nobody waits for it.
+    second.promise(&Version::new("store", 1));
+    first.refuse(Status::unavailable("the control plane is stopping"));
+    assert_eq!(post(&node, "/registry/servers", CREDENTIAL, LATE).await.status, 200);
+    let report = node.ask("refresh_registry", "{}").await;
+    assert!(report["refreshed"].is_array(), "{report}");
+    let asked = [second.calls("register"), second.calls("refresh")];
+    assert_eq!(asked, [1, 1]);
+
+    // What an upstream does not give one of them it does not give the other.
+    let details = ErrorDetails::with_error_info("upstream_not_ready", "toolplane", HashMap::new());
+    first.refuse(Status::with_error_details(Code::Unavailable, "not yet reachable", details));
+    let answer = post(&node, "/registry/servers", CREDENTIAL, LATE).await;
+    assert_eq!((answer.status, &answer.json()["code"]), (503, &json!("upstream_not_ready")));
+    assert_eq!(second.calls("register"), 1);
+
+    // A removal may have been made before it failed: that there is nothing to remove does not say that it was not.
+    first.refuse(Status::unavailable("the control plane is stopping"));
+    second.refuse(Status::with_error_details(
+        Code::NotFound,
+        "no such domain",
+        ErrorDetails::with_error_info("not_found", "toolplane", HashMap::new()),
+    ));
+    let removal = node.request("DELETE", "/registry/servers/late").header("authorization", CREDENTIAL);
+    let answer = node.send(removal).await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(answer.body.contains("uncertain"), "{}", answer.body);
 }

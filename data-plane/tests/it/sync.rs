@@ -155,3 +155,34 @@ async fn a_lost_control_plane_is_replaced_by_the_next_and_told_what_is_held() {
     );
     assert_eq!(node.version(), 2);
 }
+
+#[tokio::test]
+async fn a_control_plane_that_takes_no_node_does_not_make_it_any_less_stale() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::start(&["x"], kept_in(dir.path())).await;
+    assert!(world.control_plane.wait_for_ack(1).await.persisted);
+    world.node.stop().await;
+    let written = std::fs::File::open(dir.path().join("last-good.bin")).unwrap();
+    let modified = written.metadata().unwrap().modified().unwrap();
+    written.set_modified(modified - Duration::from_mins(10)).unwrap();
+
+    let before = world.control_plane.hellos().len();
+    let without_database = tonic::Status::unavailable("the control plane cannot read its database");
+    world.control_plane.refuse_hello(Some(without_database));
+    let control_planes = vec![Address::parse(&world.control_plane.address()).unwrap()];
+    let node = Node::start(Options { control_planes, ..kept_in(dir.path()) }).await;
+    let mut age = 600;
+    for hellos in 1..=3 {
+        let tries = async {
+            while world.control_plane.hellos().len() < before + hellos {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, tries).await.unwrap();
+        let told = node.get("/readyz").await.json();
+        assert_eq!(told["stale"], true, "{told}");
+        let now = told["stale_seconds"].as_u64().unwrap();
+        assert!(now >= age, "{now} after {age}");
+        age = now;
+    }
+}

@@ -1,0 +1,208 @@
+//! Load shedding: what a node does not take on, it says at once, before it costs memory.
+//!
+//! # Responsibilities
+//!
+//! * Counting requests in flight, and the bytes of bodies that are held for them.
+//! * Refusing what is beyond with 503, `Retry-After` and the code `overloaded`.
+//! * Counting connections; those beyond the limit are served for one request, which is refused unless it is a probe.
+//!
+//! # Not here
+//!
+//! Probes never ask. What one upstream may hold is the business of `toolplane_upstream::limits`.
+
+mod body;
+mod refusal;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::State;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{Request, header};
+
+use self::body::{Counted, Held};
+use crate::mcp::stream::EndsWithCall;
+use crate::options::Capacity;
+
+pub(crate) use self::refusal::Wording;
+
+/// Counts what a node has taken on. Clones count together.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Counts>);
+
+#[derive(Debug)]
+struct Counts {
+    capacity: Capacity,
+    connections: AtomicUsize,
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+    refused_connections: AtomicU64,
+    refused_requests: AtomicU64,
+    refused_bodies: AtomicU64,
+}
+
+/// What a node has taken on, and what it has refused since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Open connections, those beyond the limit not included.
+    pub connections: usize,
+    /// Requests in flight.
+    pub requests: usize,
+    /// Bytes held for them.
+    pub buffered_bytes: usize,
+    /// Connections beyond the limit.
+    pub refused_connections: u64,
+    /// Requests beyond the limit.
+    pub refused_requests: u64,
+    /// Requests whose body was beyond the limit.
+    pub refused_bodies: u64,
+}
+
+/// A place among the connections.
+#[derive(Debug)]
+pub(crate) struct Seat(Arc<Counts>);
+
+/// A place among the requests, with the bytes that are held for it.
+#[derive(Debug)]
+struct Ticket {
+    counts: Arc<Counts>,
+    bytes: AtomicUsize,
+    /// Whether a byte too many came.
+    overran: std::sync::atomic::AtomicBool,
+}
+
+/// A connection beyond the limit: its one request is refused, unless it is a probe.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Overflow;
+
+// ---- Gate ----
+
+impl Gate {
+    pub(crate) fn new(capacity: Capacity) -> Self {
+        let none = || AtomicUsize::new(0);
+        let counts = Counts {
+            capacity,
+            connections: none(),
+            requests: none(),
+            bytes: none(),
+            refused_connections: AtomicU64::new(0),
+            refused_requests: AtomicU64::new(0),
+            refused_bodies: AtomicU64::new(0),
+        };
+        Self(Arc::new(counts))
+    }
+
+    /// What the node has taken on.
+    pub fn load(&self) -> Load {
+        let counts = &*self.0;
+        Load {
+            connections: counts.connections.load(Ordering::Relaxed),
+            requests: counts.requests.load(Ordering::Relaxed),
+            buffered_bytes: counts.bytes.load(Ordering::Relaxed),
+            refused_connections: counts.refused_connections.load(Ordering::Relaxed),
+            refused_requests: counts.refused_requests.load(Ordering::Relaxed),
+            refused_bodies: counts.refused_bodies.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A place for a connection, if there is one.
+    pub(crate) fn seat(&self) -> Option<Seat> {
+        let counts = &self.0;
+        if take(&counts.connections, 1, counts.capacity.max_connections) {
+            return Some(Seat(Arc::clone(counts)));
+        }
+        counts.refused_connections.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    /// Whether there is no place for another connection.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.connections.load(Ordering::Relaxed) >= self.0.capacity.max_connections
+    }
+
+    fn ticket(&self) -> Option<Arc<Ticket>> {
+        let counts = &self.0;
+        if take(&counts.requests, 1, counts.capacity.max_requests) {
+            let (counts, bytes) = (Arc::clone(counts), AtomicUsize::new(0));
+            return Some(Arc::new(Ticket { counts, bytes, overran: false.into() }));
+        }
+        counts.refused_requests.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+/// Adds to a count that must not pass `most`.
+fn take(count: &AtomicUsize, more: usize, most: usize) -> bool {
+    let within = |held: usize| held.checked_add(more).filter(|sum| *sum <= most);
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Ticket {
+    /// Makes room for bytes that arrived; without room they are not kept.
+    fn hold(&self, more: usize) -> bool {
+        let fits = take(&self.counts.bytes, more, self.counts.capacity.max_buffered_bytes);
+        if fits {
+            self.bytes.fetch_add(more, Ordering::Relaxed);
+        } else if !self.overran.swap(true, Ordering::Relaxed) {
+            self.counts.refused_bodies.fetch_add(1, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// Counts bytes that are there already: an answer is not thrown away for want of room.
+    fn note(&self, more: usize) {
+        self.counts.bytes.fetch_add(more, Ordering::Relaxed);
+        self.bytes.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.counts.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+        self.counts.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+// ---- the middleware ----
+
+/// Lets a request through, if there is room, and counts it until its answer is sent.
+pub(crate) async fn admit(
+    State((gate, wording)): State<(Gate, Wording)>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    if request.extensions().get::<Overflow>().is_some() {
+        return wording.refusal("this node has as many connections as it can serve");
+    }
+    let Some(ticket) = gate.ticket() else {
+        return wording.refusal("this node has as many requests as it can work on");
+    };
+    let request = request.map(|body| Body::new(Counted::new(body, Arc::clone(&ticket))));
+    let response = next.run(request).await;
+    if ticket.overran.load(Ordering::Relaxed) {
+        return wording.refusal("this node holds as much of other requests as it can");
+    }
+    if is_endless(&response) {
+        // A subscription lasts as long as its client likes and holds nothing.
+        return response;
+    }
+    ticket.note(usize::try_from(response.body().size_hint().exact().unwrap_or(0)).unwrap_or(0));
+    response.map(|body| Body::new(Held::new(body, ticket)))
+}
+
+fn is_endless(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_stream = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
+    is_stream && response.extensions().get::<EndsWithCall>().is_none()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Bodies that are counted: a request's while it arrives, an answer's until it is sent.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::body::HttpBody;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::Ticket;
+
+/// A request's body. It breaks off where there is no room for more.
+pub(super) struct Counted {
+    inner: Body,
+    ticket: Arc<Ticket>,
+}
+
+/// An answer's body, which keeps its request counted until it is gone.
+pub(super) struct Held {
+    inner: Body,
+    _ticket: Arc<Ticket>,
+}
+
+/// Why a body breaks off. Nobody reads it: the request is refused as a whole.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no room for the body")]
+struct NoRoom;
+
+impl Counted {
+    pub(super) fn new(inner: Body, ticket: Arc<Ticket>) -> Self {
+        Self { inner, ticket }
+    }
+}
+
+impl Held {
+    pub(super) fn new(inner: Body, ticket: Arc<Ticket>) -> Self {
+        Self { inner, _ticket: ticket }
+    }
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(context));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+            && !self.ticket.hold(data.len())
+        {
+            return Poll::Ready(Some(Err(axum::Error::new(NoRoom))));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

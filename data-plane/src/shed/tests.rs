@@ -1,0 +1,84 @@
+use axum::Router;
+use axum::routing::post;
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
+
+use super::*;
+
+fn gate(max_requests: usize, max_buffered_bytes: usize) -> Gate {
+    Gate::new(Capacity { max_connections: 2, max_requests, max_buffered_bytes })
+}
+
+/// Answers with the body it was sent, once it is allowed to.
+fn echo(gate: &Gate, go: &Arc<Semaphore>) -> Router {
+    let go = Arc::clone(go);
+    let handler = move |body: Body| async move {
+        let read = body.collect().await.map_err(|_| StatusCode::BAD_REQUEST)?;
+        go.acquire().await.unwrap().forget();
+        Ok::<_, StatusCode>(read.to_bytes())
+    };
+    let state = (gate.clone(), Wording::Rest);
+    Router::new().route("/", post(handler)).layer(axum::middleware::from_fn_with_state(state, admit))
+}
+
+fn request(bytes: usize) -> Request<Body> {
+    Request::post("/").body(Body::from(vec![b'x'; bytes])).unwrap()
+}
+
+async fn code(response: Response) -> (u16, String) {
+    let status = response.status().as_u16();
+    if status == 503 {
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    (status, json["code"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn a_request_counts_until_its_answer_is_sent() {
+    let (gate, go) = (gate(1, 1000), Arc::new(Semaphore::new(2)));
+    let app = echo(&gate, &go);
+    let first = app.clone().oneshot(request(100)).await.unwrap();
+    assert_eq!((gate.load().requests, gate.load().buffered_bytes), (1, 200), "what came and what goes");
+    assert_eq!(code(app.clone().oneshot(request(1)).await.unwrap()).await, (503, "overloaded".to_owned()));
+    assert_eq!(code(first).await.0, 200);
+    assert_eq!((gate.load().requests, gate.load().buffered_bytes), (0, 0));
+    assert_eq!(code(app.oneshot(request(1)).await.unwrap()).await.0, 200);
+    assert_eq!(gate.load().refused_requests, 1);
+}
+
+#[tokio::test]
+async fn bodies_together_stay_within_the_bytes_there_are() {
+    let (gate, go) = (gate(10, 1000), Arc::new(Semaphore::new(0)));
+    let app = echo(&gate, &go);
+    let mut first = Box::pin(app.clone().oneshot(request(900)));
+    assert!(futures::poll!(&mut first).is_pending());
+    assert_eq!(code(app.oneshot(request(101)).await.unwrap()).await, (503, "overloaded".to_owned()));
+    assert_eq!(gate.load().buffered_bytes, 900);
+    go.add_permits(1);
+    assert_eq!(code(first.await.unwrap()).await.0, 200);
+    assert_eq!((gate.load().buffered_bytes, gate.load().refused_bodies), (0, 1));
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_is_no_longer_counted() {
+    let (gate, go) = (gate(1, 1000), Arc::new(Semaphore::new(0)));
+    let mut running = Box::pin(echo(&gate, &go).oneshot(request(10)));
+    assert!(futures::poll!(&mut running).is_pending());
+    assert_eq!((gate.load().requests, gate.load().buffered_bytes), (1, 10));
+    drop(running);
+    assert_eq!((gate.load().requests, gate.load().buffered_bytes), (0, 0));
+}
+
+#[test]
+fn seats_are_given_back() {
+    let gate = gate(1, 1);
+    let (first, second) = (gate.seat(), gate.seat());
+    assert!(first.is_some() && second.is_some() && gate.seat().is_none());
+    drop(first);
+    assert!(gate.seat().is_some());
+    assert_eq!(gate.load().refused_connections, 1);
+}
