@@ -1,16 +1,20 @@
 //! The command tree: what was typed, not what it means.
 
+mod limits;
 mod manifest;
 mod operator;
 mod planes;
+mod rollout;
 mod snapshot;
 
+pub(crate) use limits::LimitFields;
 pub(crate) use manifest::{ApplyArgs, ExportArgs};
 pub(crate) use operator::{
     CallTool, Clearable, Connection, ListTools, NodeCommand, PolicyCommand, ReadConnection, Role,
     SchemaPolicy, SessionMode, TokenCommand, ToolCommand, UpstreamCommand, UpstreamFields,
 };
 pub(crate) use planes::{ControlPlaneArgs, DataPlaneArgs, DemoArgs, MigrateArgs, StandaloneArgs};
+pub(crate) use rollout::{Canary, RolloutCommand};
 pub(crate) use snapshot::SnapshotCommand;
 
 use clap::{Parser, Subcommand};
@@ -64,6 +68,9 @@ pub(crate) enum Command {
     /// Look at the versions of the registry, go back to one, wait until the nodes serve one
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// Give what changes to some nodes first, then to all or to none
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
     /// Create, list and revoke access tokens
     #[command(subcommand)]
     Token(TokenCommand),

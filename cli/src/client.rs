@@ -10,6 +10,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 use toolplane_data_plane::Address;
@@ -41,6 +42,7 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 /// How much is asked for at once.
 pub(crate) const PAGE_SIZE: i32 = 500;
 
+const UNCERTAIN: &str = "whether the change was made is uncertain: look before you repeat it";
 const NAME_A_TOKEN: &str = "name a token with TOOLPLANE_TOKEN, TOOLPLANE_TOKEN_FILE or `--token-file`";
 
 type Authenticated = InterceptedService<Channel, Bearer>;
@@ -160,10 +162,12 @@ impl Interceptor for Bearer {
 /// A refusal says what is wrong; a broken connection says that nobody is there.
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        let from_transport = std::error::Error::source(&status).is_some();
-        if status.code() == Code::Unavailable && from_transport {
-            return Self::unreachable("the control plane went away before it answered")
-                .hint("whether the change was made is uncertain: look before you repeat it");
+        // A connection that breaks has many codes, and nothing but a connection has a source.
+        if std::error::Error::source(&status).is_some() {
+            return Self::unreachable("the control plane went away before it answered").hint(UNCERTAIN);
+        }
+        if status.code() == Code::Unavailable {
+            return Self::unreachable(status.message()).hint(UNCERTAIN);
         }
         let mut failure = Self::failed(status.message());
         let details = status.get_error_details();
@@ -180,9 +184,7 @@ impl From<Status> for Failure {
             Code::PermissionDenied => {
                 failure.hint("this takes a token with another role: see `toolplane token create --help`")
             }
-            Code::DeadlineExceeded => {
-                failure.hint("whether the change was made is uncertain: look before you repeat it")
-            }
+            Code::DeadlineExceeded => failure.hint(UNCERTAIN),
             _ => failure,
         }
     }
@@ -254,7 +256,10 @@ async fn reach(address: &Address, tls: &toolplane_tls::client::Files) -> Result<
     let mut question = Request::new(HealthCheckRequest::default());
     question.set_timeout(CONNECT_TIMEOUT);
     match HealthClient::new(channel.clone()).check(question).await {
-        // Whatever it answers, it answers.
+        Ok(health) if health.get_ref().status() == ServingStatus::NotServing => {
+            Err("it cannot read its database".to_owned())
+        }
+        // Whatever else it answers, it answers.
         Ok(_) => Ok(channel),
         Err(status) => match std::error::Error::source(&status) {
             None => Ok(channel),
@@ -298,5 +303,11 @@ mod tests {
         );
         let plain = Failure::from(Status::not_found("there is no tool `a`"));
         assert_eq!(plain.messages, ["there is no tool `a`"]);
+    }
+
+    #[test]
+    fn a_connection_that_breaks_in_the_middle_of_an_answer_is_a_control_plane_that_is_gone() {
+        let broken = Status::from_error(io::Error::from(io::ErrorKind::BrokenPipe).into());
+        assert_eq!(Failure::from(broken).kind, Kind::Unreachable);
     }
 }

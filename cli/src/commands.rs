@@ -12,6 +12,7 @@ pub(crate) mod listen;
 mod migrate;
 mod node;
 mod policy;
+mod rollout;
 mod snapshot;
 mod standalone;
 mod token;
@@ -25,7 +26,8 @@ use crate::args::{Arguments, Command};
 use crate::env::{Variable, Variables};
 use crate::exit::{Failure, Kind};
 use crate::settings::{self, Logging};
-use crate::{output, telemetry};
+use crate::telemetry::Telemetry;
+use crate::{crash_points, output};
 
 /// Parses the command line and does what it says.
 pub(crate) async fn run() -> Result<(), Failure> {
@@ -38,6 +40,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
         let messages = not_text.iter().map(|name| format!("{name}: is no text (UTF-8)")).collect();
         return Err(Failure { kind: Kind::Usage, messages, hints: Vec::new() });
     }
+    crash_points::set_up(&variables)?;
     dispatch(arguments.command, &variables).await
 }
 
@@ -55,6 +58,7 @@ async fn dispatch(command: Command, variables: &Variables) -> Result<(), Failure
         Command::Tool(command) => Box::pin(tool::run(command, variables)).await,
         Command::Node(command) => node::run(command, variables).await,
         Command::Snapshot(command) => Box::pin(snapshot::run(command, variables)).await,
+        Command::Rollout(command) => Box::pin(rollout::run(command, variables)).await,
         Command::Token(command) => token::run(command, variables).await,
     }
 }
@@ -70,13 +74,19 @@ fn usage(error: &clap::Error) -> Result<(), Failure> {
     }
 }
 
-/// Starts the log of a command that runs something, and tells about variables that nobody reads.
-fn start_log(logging: &Logging, variables: &Variables) {
-    telemetry::install(logging, output::colors(variables));
+/// Starts the log of a command that runs something, and tells about variables that nobody reads. What is still to be
+/// exported is sent when the result is dropped.
+fn start_log(
+    logging: &Logging,
+    settings: &settings::Telemetry,
+    variables: &Variables,
+) -> Result<Telemetry, Failure> {
+    let telemetry = Telemetry::start(logging, settings, output::colors(variables))?;
     for name in variables.unknown() {
         tracing::warn!(variable = name, "`{name}` means nothing to this release");
     }
     for Variable { name, .. } in settings::without_effect(variables) {
         tracing::warn!(variable = name, "`{name}` is set and has no effect in this release");
     }
+    Ok(telemetry)
 }

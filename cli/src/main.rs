@@ -17,8 +17,10 @@
 mod args;
 mod client;
 mod commands;
+mod crash_points;
 mod env;
 mod exit;
+mod limits;
 mod manifest;
 mod mcp_client;
 mod output;

@@ -25,8 +25,8 @@ use std::path::PathBuf;
 
 use toolplane_proto::admin as wire;
 use toolplane_proto::sync;
-use toolplane_registry::Secret;
 use toolplane_registry::policy::AccessPolicy;
+use toolplane_registry::{Limits, Secret};
 
 /// Everything that the files say.
 #[derive(Debug, Default)]
@@ -54,6 +54,8 @@ pub(crate) struct Upstream {
     pub(crate) denied_tools: Vec<String>,
     pub(crate) schema_policy: wire::SchemaPolicy,
     pub(crate) session_mode: sync::SessionMode,
+    /// What is left out follows the nodes.
+    pub(crate) limits: Limits,
 }
 
 /// A header that the upstream is sent.

@@ -9,6 +9,7 @@ pub(crate) mod node;
 mod operator;
 mod reader;
 mod registration;
+mod telemetry;
 pub(crate) mod tls;
 mod unsupported;
 mod upstreams;
@@ -19,6 +20,7 @@ pub(crate) use logging::{LogFormat, Logging};
 pub(crate) use node::Node;
 pub(crate) use operator::{Credential, Operator};
 pub(crate) use reader::Reader;
+pub(crate) use telemetry::Telemetry;
 pub(crate) use unsupported::{refuse as refuse_unsupported, without_effect};
 
 use std::fmt;

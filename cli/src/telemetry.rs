@@ -1,14 +1,26 @@
-//! The log: structured records on stderr.
+//! What a process tells about itself: its log on stderr, and spans and metrics for those who ask for them.
+//!
+//! Owns the subscriber and the providers. Nothing is exported or served unless the settings say so, and then nothing
+//! of it is built. What the exporter has not sent yet is sent when [`Telemetry`] is dropped, on whatever way out.
+
+mod export;
+#[cfg(test)]
+mod reference;
+mod scrape;
 
 use std::io;
 
+use opentelemetry::metrics::{Meter, MeterProvider as _};
+use tokio::task::JoinSet;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::settings::{LogFormat, Logging};
+use self::export::Export;
+use crate::exit::Failure;
+use crate::settings::{self, LogFormat, Logging};
 
 /// Libraries that talk more than a gateway's operator wants to hear, and from which level on they may.
 const QUIETER: [(&str, LevelFilter); 5] = [
@@ -19,17 +31,46 @@ const QUIETER: [(&str, LevelFilter); 5] = [
     ("tower", LevelFilter::INFO),
 ];
 
-/// Starts the log of this process. A second call changes nothing.
-pub(crate) fn install(logging: &Logging, colors: bool) {
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colors);
-    let layer = match logging.format {
-        LogFormat::Text => layer.boxed(),
-        LogFormat::Json => {
-            tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed()
+/// The log of this process and what it exports, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    export: Export,
+    listen: Option<std::net::SocketAddr>,
+}
+
+impl Telemetry {
+    /// Starts it. A second log of one process changes nothing.
+    pub(crate) fn start(
+        logging: &Logging,
+        settings: &settings::Telemetry,
+        colors: bool,
+    ) -> Result<Self, Failure> {
+        let export = Export::new(settings)?;
+        let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colors);
+        let layer = match logging.format {
+            LogFormat::Text => layer.boxed(),
+            LogFormat::Json => {
+                tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed()
+            }
+        };
+        let log = tracing_subscriber::registry().with(layer.with_filter(filter(logging)));
+        // Fails only where a log runs already.
+        drop(log.with(export.span_layer()).try_init());
+        Ok(Self { export, listen: settings.listen })
+    }
+
+    /// What the planes measure with; absent where nobody wants to know.
+    pub(crate) fn meter(&self) -> Option<Meter> {
+        self.export.meters.as_ref().map(|provider| provider.meter("toolplane"))
+    }
+
+    /// Serves `/metrics` where that is asked for, until the result is dropped.
+    pub(crate) async fn listen(&self) -> Result<JoinSet<()>, Failure> {
+        match (self.listen, &self.export.registry) {
+            (Some(address), Some(registry)) => scrape::serve(address, registry.clone()).await,
+            _ => Ok(JoinSet::new()),
         }
-    };
-    // Fails only where a log runs already.
-    drop(tracing_subscriber::registry().with(layer.with_filter(filter(logging))).try_init());
+    }
 }
 
 fn filter(logging: &Logging) -> Targets {

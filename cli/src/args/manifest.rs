@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::operator::{Confirmation, Connection};
+use super::rollout::Canary;
 
 /// Make the registry what files say: upstreams and access policy
 ///
@@ -24,12 +25,14 @@ The form of a file; what is left out gets its default, except headers and the po
       forward_headers: []                   by default whatever may pass
       schema_policy: pin                    by default accept
       session_mode: shared                  by default isolated
+      limits: {timeout: 120}                by default those of the nodes
   policy:                                   null: none
     deny: {crm: ['*_delete']}
 
 Examples:
   toolplane apply -f registry.yaml --dry-run
   toolplane apply -f upstreams.yaml -f policy.yaml --prune --yes
+  toolplane apply -f registry.yaml --canary ring=canary
   toolplane export | toolplane apply -f - --dry-run")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ApplyArgs {
@@ -42,6 +45,9 @@ pub(crate) struct ApplyArgs {
     /// Remove upstreams that no file lists, unless the environment owns them
     #[arg(long)]
     pub(crate) prune: bool,
+    /// Let the changes reach nodes with this label only, until `toolplane rollout promote` or `abort`
+    #[arg(long, value_name = "LABEL=VALUE", value_parser = super::rollout::canary)]
+    pub(crate) canary: Option<Canary>,
     /// Register upstreams even though they do not answer; they are listed at the next refresh
     #[arg(long)]
     pub(crate) allow_unreachable: bool,

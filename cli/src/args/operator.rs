@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::limits::LimitFields;
 use super::planes::DataDirArg;
 use crate::output::Format;
 
@@ -85,6 +86,7 @@ Examples:
   toolplane upstream update crm --url http://crm-2:8080/mcp
   toolplane upstream update crm --allow 'crm_read_*' --allow 'crm_search'
   toolplane upstream update crm --header-file Authorization=/run/secrets/crm
+  toolplane upstream update crm --timeout 120 --max-concurrency 16
 
 Headers change as a whole: name all of them.")]
     Update {
@@ -177,6 +179,8 @@ pub(crate) struct UpstreamFields {
     /// A session for each call, or one for all calls with the same credentials
     #[arg(long, value_enum)]
     pub(crate) session_mode: Option<SessionMode>,
+    #[command(flatten)]
+    pub(crate) limits: Box<LimitFields>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -198,6 +202,7 @@ pub(crate) enum Clearable {
     Headers,
     ForwardHeaders,
     Filter,
+    Limits,
 }
 
 // ---- policy ----

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::steps::{Applied, Steps};
-use super::export;
 use super::upstream::counted;
+use super::{export, rollout};
 use crate::args::ApplyArgs;
 use crate::client::Client;
 use crate::env::Variables;
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: ApplyArgs, variables: &Variables) -> Result<(), Fa
     let held = export::held(&client).await?;
     let mut plan = diff(&manifest, &held, args.prune).map_err(told)?;
     let steps = Steps { client: &client, allow_unreachable: args.allow_unreachable };
-    steps.settle(&mut plan, &held).await?;
+    steps.settle(&mut plan).await?;
     for note in &plan.notes {
         output::say(&format!("note: {note}"));
     }
@@ -46,18 +46,33 @@ pub(crate) async fn run(args: ApplyArgs, variables: &Variables) -> Result<(), Fa
     }
     output::text(&view::plan(&plan))?;
     steps.validate(&plan).await?;
+    if let Some(canary) = &args.canary {
+        rollout::check(&client, canary).await?;
+    }
     let changes = counted(plan.steps.len(), "change");
     if args.dry_run {
         output::say(&format!("{changes} would be accepted; nothing was changed"));
         return Ok(());
     }
     output::confirm(&format!("Make {changes}?"), args.confirmation.yes)?;
-    let Applied { version } = steps.make(&plan).await?;
-    output::say(&format!("made {changes}: v{version}"));
-    if args.no_wait {
-        return Ok(());
+    if let Some(canary) = &args.canary {
+        rollout::ensure(&client, canary).await?;
     }
-    wait::fleet(&client, version, Duration::from_secs(args.timeout)).await
+    let made = steps.make(&plan).await;
+    let Applied { version } = made.map_err(|failure| match &args.canary {
+        Some(_) => failure.hint(rollout::STILL_UNDER_WAY).hint(rollout::NEXT),
+        None => failure,
+    })?;
+    output::say(&format!("made {changes}: v{version}"));
+    let waited = if args.no_wait {
+        Ok(())
+    } else {
+        wait::fleet(&client, version, Duration::from_secs(args.timeout)).await
+    };
+    if args.canary.is_some() {
+        output::say(rollout::NEXT);
+    }
+    waited
 }
 
 /// Reads every file, or tells every mistake in them.

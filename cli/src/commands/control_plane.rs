@@ -21,7 +21,7 @@ pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result
     let ControlPlaneArgs { data_dir, database_url, listen, tls_cert_file, tls_key_file, tls_client_ca_file } =
         args;
     let (logging, dir, control, drain) = settings::read(variables, |reader| {
-        let logging = Logging::read(reader);
+        let logging = (Logging::read(reader), settings::Telemetry::read(reader));
         settings::refuse_unsupported(reader);
         let dir = DataDir::read(reader, data_dir.data_dir.as_deref());
         let tls = ServerFlags {
@@ -33,13 +33,17 @@ pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result
         let control = ControlPlane::read(reader, &dir, &flags);
         (logging, dir, control, reader.seconds(&env::DRAIN_TIMEOUT).unwrap_or(DEFAULT_DRAIN))
     })?;
-    start_log(&logging, variables);
+    let telemetry = start_log(&logging.0, &logging.1, variables)?;
+    let _scraped = telemetry.listen().await?;
     let signals = Signals::listen()?;
     let mut folder = Folder::open(dir.path(), &dir.lock())?;
     let listen = control.listen.map_or_else(Listen::fallback, Ok).map_err(Failure::usage)?;
     let scheme = if control.options.tls.is_some() { "https" } else { "http" };
     let (listener, address) = bind(&listen, scheme, &dir, &mut folder).await?;
-    let service = Service::start(control.options).await.map_err(listen::control_failure)?;
+    let service =
+        Service::start(toolplane_control_plane::Options { meter: telemetry.meter(), ..control.options })
+            .await
+            .map_err(listen::control_failure)?;
     folder.note(dir.admin_url(), &address)?;
     tracing::info!(%address, "serving the admin API at {address}");
     let shutdown = CancellationToken::new();

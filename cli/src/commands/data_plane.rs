@@ -31,7 +31,7 @@ pub(crate) async fn run(args: DataPlaneArgs, variables: &Variables) -> Result<()
         client_key_file,
     } = args;
     let (logging, dir, node) = settings::read(variables, |reader| {
-        let logging = Logging::read(reader);
+        let logging = (Logging::read(reader), settings::Telemetry::read(reader));
         settings::refuse_unsupported(reader);
         let dir = DataDir::read(reader, data_dir.data_dir.as_deref());
         let tls = ClientFlags {
@@ -51,7 +51,8 @@ pub(crate) async fn run(args: DataPlaneArgs, variables: &Variables) -> Result<()
         }
         (logging, dir, node)
     })?;
-    start_log(&logging, variables);
+    let telemetry = start_log(&logging.0, &logging.1, variables)?;
+    let _scraped = telemetry.listen().await?;
     let signals = Signals::listen()?;
     let Node { options, has_id, host, port, token_file: from_variable } = node;
     options.validate().map_err(|rejections| listen::settings_failure(&rejections))?;
@@ -61,7 +62,8 @@ pub(crate) async fn run(args: DataPlaneArgs, variables: &Variables) -> Result<()
     let node_id = if has_id { options.node_id } else { made_up_id(&dir.node().join("node.id"))? };
     let drain = options.drain_grace + options.drain_timeout;
     let (listener, address) = listen::tcp(&host, port).await?;
-    let service = Service::new(Options { node_id, node_token, ..options }).map_err(listen::node_failure)?;
+    let service = Service::new(Options { node_id, node_token, meter: telemetry.meter(), ..options })
+        .map_err(listen::node_failure)?;
     let url = listen::mcp_url(address);
     folder.note(dir.node_url(), &url)?;
     tracing::info!(%url, "serving MCP at {url}");

@@ -31,7 +31,7 @@ pub(crate) async fn run(args: DemoArgs, variables: &Variables) -> Result<(), Fai
         // The walk is what there is to read.
         logging.level = "error";
     }
-    start_log(&logging, &Variables::default());
+    let _telemetry = start_log(&logging, &settings::Telemetry::default(), &Variables::default())?;
     let signals = Signals::listen()?;
     let folder = tempfile::Builder::new()
         .prefix("toolplane-demo-")

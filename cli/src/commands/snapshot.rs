@@ -1,11 +1,13 @@
 //! `toolplane snapshot`: the versions of the registry, and whether the fleet serves one.
 
 mod view;
+mod waited;
 
 use prost_types::Duration;
 use toolplane_proto::admin as wire;
 
-use self::view::{Content, Diff, Snapshot, Waited};
+use self::view::{Content, Diff, Snapshot};
+use self::waited::Waited;
 use crate::args::{Connection, ReadConnection, SnapshotCommand};
 use crate::client::{Client, PAGE_SIZE};
 use crate::env::Variables;

@@ -12,8 +12,8 @@ use crate::shutdown::{self, Signals};
 
 pub(crate) async fn run(args: StandaloneArgs, variables: &Variables) -> Result<(), Failure> {
     let StandaloneArgs { data_dir, listen, admin_listen } = args;
-    let (logging, dir, control, node) = settings::read(variables, |reader| {
-        let logging = Logging::read(reader);
+    let (logging, dir, mut control, mut node) = settings::read(variables, |reader| {
+        let logging = (Logging::read(reader), settings::Telemetry::read(reader));
         settings::refuse_unsupported(reader);
         let dir = DataDir::read(reader, data_dir.data_dir.as_deref());
         let flags =
@@ -22,9 +22,11 @@ pub(crate) async fn run(args: StandaloneArgs, variables: &Variables) -> Result<(
         let flags = node::Flags { listen: listen.as_deref(), ..node::Flags::default() };
         (logging, dir.clone(), control, Node::read(reader, &dir, &flags))
     })?;
-    start_log(&logging, variables);
+    let telemetry = start_log(&logging.0, &logging.1, variables)?;
+    let _scraped = telemetry.listen().await?;
     let signals = Signals::listen()?;
     let drain = node.options.drain_grace + node.options.drain_timeout;
+    (control.options.meter, node.options.meter) = (telemetry.meter(), telemetry.meter());
     let gateway = Gateway::start(&dir, control, node).await?;
     let (address, folder) = (gateway.address(), dir.path().display());
     // As it is bound: an address that stands for all of them must not look like loopback.
@@ -37,5 +39,6 @@ pub(crate) async fn run(args: StandaloneArgs, variables: &Variables) -> Result<(
         );
     }
     let shutdown = CancellationToken::new();
-    shutdown::supervise(gateway.run(shutdown.clone()), &shutdown, drain, signals).await
+    let running = Box::pin(gateway.run(shutdown.clone()));
+    shutdown::supervise(running, &shutdown, drain, signals).await
 }

@@ -6,13 +6,17 @@ use prost_types::FieldMask;
 use tonic::{Code, Status};
 use toolplane_proto::admin as wire;
 use toolplane_proto::sync;
+use toolplane_registry::Limits;
 
 use self::view::{Refreshed, Upstream};
 use super::headers;
-use crate::args::{Clearable, ReadConnection, SchemaPolicy, SessionMode, UpstreamCommand, UpstreamFields};
+use crate::args::{
+    Clearable, LimitFields, ReadConnection, SchemaPolicy, SessionMode, UpstreamCommand, UpstreamFields,
+};
 use crate::client::{Client, PAGE_SIZE};
 use crate::env::Variables;
 use crate::exit::Failure;
+use crate::limits;
 use crate::output;
 
 pub(crate) async fn run(command: UpstreamCommand, variables: &Variables) -> Result<(), Failure> {
@@ -146,6 +150,13 @@ async fn refresh(domains: Vec<String>, read: &ReadConnection, variables: &Variab
     let answer = client.upstreams().refresh_upstreams(request).await?.into_inner();
     let refreshed: Vec<Refreshed> = answer.refreshed.into_iter().map(Refreshed::from).collect();
     output::data(read.output, &refreshed, |refreshed| view::refreshed(refreshed))?;
+    for one in &refreshed {
+        if let (domain, Some(version)) = (&one.domain, one.frozen_at_version) {
+            output::say(&format!(
+                "`{domain}` is frozen at v{version} and was not asked: `toolplane upstream resume {domain}` ends that"
+            ));
+        }
+    }
     not_listed(&refreshed).map_or(Ok(()), Err)
 }
 
@@ -192,8 +203,10 @@ fn update_of(
             Clearable::Headers => "headers",
             Clearable::ForwardHeaders => "forward_headers",
             Clearable::Filter => "filter",
+            Clearable::Limits => "limits",
         };
-        if mask.iter().any(|named| named == path) {
+        let is_within = |named: &String| named.split('.').next() == Some(path);
+        if mask.iter().any(is_within) {
             return Err(Failure::usage(format!("`{path}` is set and cleared at once")));
         }
         mask.push(path.to_owned());
@@ -218,6 +231,7 @@ fn changes(fields: &UpstreamFields, variables: &Variables) -> Result<(wire::Upst
         denied,
         schema_policy,
         session_mode,
+        limits,
     } = fields;
     let (mut upstream, mut mask) = (wire::Upstream::default(), Vec::new());
     let mut named = |path: &str| mask.push(path.to_owned());
@@ -261,7 +275,18 @@ fn changes(fields: &UpstreamFields, variables: &Variables) -> Result<(wire::Upst
         .into();
         named("session_mode");
     }
+    upstream.limits = limit_changes(limits, &mut mask)?;
     Ok((upstream, mask))
+}
+
+/// The limits that were named; one that is to be the default again is in the mask alone.
+fn limit_changes(fields: &LimitFields, mask: &mut Vec<String>) -> Result<Option<sync::Limits>, Failure> {
+    let mut wanted = Limits::default();
+    for (limit, text) in fields.given() {
+        wanted.put(limit, limits::parse(limit, text).map_err(Failure::usage)?);
+        mask.push(format!("limits.{}", limit.name()));
+    }
+    Ok(toolplane_proto::limits::said(&wanted))
 }
 
 /// "1 tool", "2 tools".
@@ -290,6 +315,25 @@ mod tests {
     }
 
     #[test]
+    fn single_limits_are_set_and_given_back() {
+        let words = |timeout: &str, max_queue: &str| UpstreamFields {
+            limits: Box::new(LimitFields {
+                timeout: Some(timeout.into()),
+                max_queue: Some(max_queue.into()),
+                ..LimitFields::default()
+            }),
+            ..UpstreamFields::default()
+        };
+        let (upstream, mask) = changes(&words("2.5", "default"), &Variables::default()).unwrap();
+        assert_eq!(mask, ["limits.timeout", "limits.max_queue"]);
+        let limits = limits::from_wire(upstream.limits.as_ref());
+        assert_eq!(limits::set(&limits).collect::<Vec<_>>(), [("timeout", "2.5".to_owned())]);
+        assert!(changes(&words("soon", "1"), &Variables::default()).is_err());
+        let both = update_of("a".into(), None, &words("1", "1"), &[Clearable::Limits], &Variables::default());
+        assert!(both.is_err(), "set and cleared at once");
+    }
+
+    #[test]
     fn an_empty_or_contradicting_update_is_a_mistake() {
         let none = UpstreamFields::default();
         assert!(update_of("a".into(), None, &none, &[], &Variables::default()).is_err());
@@ -311,6 +355,16 @@ mod tests {
         let never_listed = not_listed(&[one(3, ""), one(0, "refused")]).unwrap();
         assert_eq!((never_listed.messages.len(), never_listed.hints.len()), (1, 0));
         assert_eq!(not_listed(&[one(3, "refused"), one(0, "refused")]).unwrap().hints.len(), 1);
+    }
+
+    #[test]
+    fn an_upstream_that_is_frozen_did_not_fail() {
+        let frozen = Refreshed::from(wire::RefreshedDomain {
+            error: "it is frozen at v7".into(),
+            frozen_at_version: 7,
+            ..wire::RefreshedDomain::default()
+        });
+        assert!(not_listed(&[frozen]).is_none());
     }
 
     #[test]

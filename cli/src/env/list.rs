@@ -30,6 +30,23 @@ variables! {
         "Filter directives such as `toolplane_control_plane=debug,rmcp=warn`, laid over `LOG_LEVEL`."
     LOG_FORMAT = "TOOLPLANE_LOG_FORMAT", Everything, "`text`";
         "`text` or `json`; logs go to stderr."
+    METRICS_LISTEN = "TOOLPLANE_METRICS_LISTEN", Planes, "none are served";
+        "Address in numbers, `ADDRESS:PORT`, on which `GET /metrics` answers in the text form of Prometheus. It asks for no "
+        "token and names domains, so it is a port of its own: keep it away from clients."
+    OTEL_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", Planes, "nothing is exported";
+        "Address of an OpenTelemetry collector, `http://…` or `https://…`, to which spans and metrics are sent over gRPC. The "
+        "other standard variables of the exporter hold, too: `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_TIMEOUT`, "
+        "`OTEL_TRACES_SAMPLER`, `OTEL_BSP_…`, `OTEL_METRIC_EXPORT_INTERVAL`."
+    OTEL_TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Planes, "";
+        "The same for spans alone."
+    OTEL_METRICS_ENDPOINT = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", Planes, "";
+        "The same for metrics alone."
+    OTEL_SERVICE_NAME = "OTEL_SERVICE_NAME", Planes, "`toolplane`";
+        "Name of the service in everything that is exported."
+    OTEL_RESOURCE_ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES", Planes, "";
+        "Further attributes of what is exported: `key=value,key=value`."
+    OTEL_SDK_DISABLED = "OTEL_SDK_DISABLED", Planes, "`false`";
+        "`true` exports nothing, whatever the other variables say."
     NO_COLOR = "NO_COLOR", Everything, "";
         "Set to anything: no colors."
     DATA_DIR = "TOOLPLANE_DATA_DIR", Everything, "`$XDG_DATA_HOME/toolplane`";
@@ -46,6 +63,9 @@ variables! {
     SECRET_KEY_FILE = "TOOLPLANE_SECRET_KEY_FILE", Planes, "in the data folder";
         "File with the key that seals secrets at rest: 64 hexadecimal digits. A control plane with Postgres needs it, the "
         "same one for all; otherwise one is created where this is unset."
+    MAX_UPDATE_BYTES = "TOOLPLANE_MAX_UPDATE_BYTES", Node, "`268435456`";
+        "Largest update that a node takes from a control plane, 65536 at least. An update of everything holds the whole "
+        "registry; a node that is sent a larger one says so, goes on serving what it has, and tries again at leisure."
     DRAIN_TIMEOUT = "TOOLPLANE_DRAIN_TIMEOUT", Planes, "`30`";
         "Seconds that running requests get to finish after the first signal, for a node once the grace is over; a second "
         "signal ends the process at once."
@@ -53,7 +73,8 @@ variables! {
     GATEWAY_UPSTREAMS = "GATEWAY_UPSTREAMS", ControlPlane, "";
         "JSON object of upstreams: `{\"domain\": \"url\"}` or `{\"domain\": {\"url\": …, \"allowed_tools\": […], "
         "\"denied_tools\": […]}}`. Further keys: `discovery_url`, `description`, `headers`, `forward_headers`, "
-        "`schema_policy` (`accept`, `pin`), `session_mode` (`isolated`, `shared`). Applied at every start."
+        "`schema_policy` (`accept`, `pin`), `session_mode` (`isolated`, `shared`), `limits` (an object, such as `{\"timeout\": 120}`). "
+        "Applied at every start."
     GATEWAY_DOMAIN_DESCRIPTIONS = "GATEWAY_DOMAIN_DESCRIPTIONS", ControlPlane, "";
         "JSON object of descriptions: `{\"domain\": \"text\"}`. They win over registered ones."
     GATEWAY_UPSTREAM_HEADERS = "GATEWAY_UPSTREAM_HEADERS", ControlPlane, "", secret;
@@ -87,9 +108,20 @@ variables! {
         "approved form until the change is accepted."
     CONTROL_PLANE_DATABASE_URL = "TOOLPLANE_CONTROL_PLANE_DATABASE_URL", ControlPlane, "SQLite in the data folder", secret;
         "`sqlite:PATH` or `postgres://…`; `--database-url` wins."
+    CONTROL_PLANE_DATABASE_TIMEOUT = "TOOLPLANE_CONTROL_PLANE_DATABASE_TIMEOUT", ControlPlane, "`10`";
+        "Seconds that Postgres may take for one step of a request, waiting for locks included; after that the request is "
+        "answered with an error. Postgres ends what it was doing at the same time, and so does a transaction of a control "
+        "plane that it no longer hears of. 300 at most."
+    CONTROL_PLANE_DATABASE_GRACE = "TOOLPLANE_CONTROL_PLANE_DATABASE_GRACE", ControlPlane, "`10`";
+        "Seconds for which the database may not be readable before the control plane reports `NOT_SERVING` and sends its "
+        "nodes to others. Nodes without another serve on and say that they are stale."
     CONTROL_PLANE_HISTORY = "TOOLPLANE_CONTROL_PLANE_HISTORY", ControlPlane, "`100`";
         "How many versions of the registry are kept, for `toolplane snapshot` to list, compare and go back to: 1 to "
         "100000."
+    CONTROL_PLANE_AUDIT_DAYS = "TOOLPLANE_CONTROL_PLANE_AUDIT_DAYS", ControlPlane, "`90`";
+        "Days for which audit records are kept; 0 keeps them for ever. 36500 at most."
+    CONTROL_PLANE_NODE_DAYS = "TOOLPLANE_CONTROL_PLANE_NODE_DAYS", ControlPlane, "`7`";
+        "Days after which a node that is not connected any more is forgotten; 0 keeps it for ever. 36500 at most."
     CONTROL_PLANE_LISTEN = "TOOLPLANE_CONTROL_PLANE_LISTEN", ControlPlane, "`127.0.0.1:7400`, or the admin socket";
         "Address of the gRPC API: `HOST:PORT` or `unix:PATH`; `--listen` wins. `standalone` listens on a Unix socket in "
         "the data folder unless this is set."
@@ -126,7 +158,7 @@ variables! {
     GATEWAY_TRUSTED_OUTPUT_TOOLS = "GATEWAY_TRUSTED_OUTPUT_TOOLS", Node, "`[]`";
         "JSON list of globs: tools whose results the output guard leaves alone."
     GATEWAY_TRACE_HEALTH_ROUTES = "GATEWAY_TRACE_HEALTH_ROUTES", Node, "`true`";
-        "Has no effect in this release, which traces no requests; the value has to be `true` or `false`."
+        "Has no effect in this release, which traces calls and no probes; the value has to be `true` or `false`."
     CONTROL_PLANE_ADDRESS = "TOOLPLANE_CONTROL_PLANE_ADDRESS", Node, "";
         "Comma-separated addresses of control planes, for nodes and for the operator's commands: `HOST:PORT`, "
         "`http://…`, `https://…` or `unix:PATH`; `--control-plane` wins."
@@ -147,8 +179,40 @@ variables! {
         "Comma-separated labels of the node, for instance `zone=a,rack=7`."
     DATA_PLANE_TOKEN_FILE = "TOOLPLANE_DATA_PLANE_TOKEN_FILE", Node, "";
         "File with the node token; `--token-file` wins. `standalone` arranges its own."
+    REQUEST_STATE_TTL = "TOOLPLANE_REQUEST_STATE_TTL", Node, "`600`";
+        "Seconds in which a caller has to answer what a tool asks of it; the question is void after that."
     DATA_PLANE_CALL_TIMEOUT = "TOOLPLANE_DATA_PLANE_CALL_TIMEOUT", Node, "`60`";
-        "Seconds that one tool call may take, with everything that goes with it."
+        "Seconds that one tool call may take, waiting for a place and repetitions included; 3600 at most. This and the "
+        "next seven apply to upstreams for which `upstream update`, a manifest or `GATEWAY_UPSTREAMS` sets nothing else."
+    UPSTREAM_CONNECT_TIMEOUT = "TOOLPLANE_UPSTREAM_CONNECT_TIMEOUT", Node, "`5`";
+        "Seconds until a connection to an upstream must stand."
+    UPSTREAM_FIRST_BYTE_TIMEOUT = "TOOLPLANE_UPSTREAM_FIRST_BYTE_TIMEOUT", Node, "the call's own limit";
+        "Seconds until an upstream's reply must begin. Servers that answer in JSON begin when the tool is done."
+    UPSTREAM_IDLE_TIMEOUT = "TOOLPLANE_UPSTREAM_IDLE_TIMEOUT", Node, "the call's own limit";
+        "Longest pause within an upstream's reply, in seconds."
+    UPSTREAM_MAX_CONCURRENCY = "TOOLPLANE_UPSTREAM_MAX_CONCURRENCY", Node, "`256`";
+        "How many calls of one upstream a node runs at once."
+    UPSTREAM_MAX_QUEUE = "TOOLPLANE_UPSTREAM_MAX_QUEUE", Node, "`256`";
+        "How many more wait their turn; those beyond are answered `overloaded`."
+    UPSTREAM_MAX_RETRIES = "TOOLPLANE_UPSTREAM_MAX_RETRIES", Node, "`2`";
+        "How often a call is repeated that never arrived, or whose tool says that this does no harm (`readOnlyHint`, "
+        "`idempotentHint`); 10 at most."
+    UPSTREAM_BREAKER_FAILURES = "TOOLPLANE_UPSTREAM_BREAKER_FAILURES", Node, "`5`";
+        "After how many failures in a row an upstream is spared for a while; `0` for never. Half of at least 20 calls "
+        "in 10 s failing does the same."
+    UPSTREAM_SPARE_SESSIONS = "TOOLPLANE_UPSTREAM_SPARE_SESSIONS", Node, "`256`";
+        "How many sessions a node opens ahead of need, over all upstreams that issue session ids and are not shared; at "
+        "most 8 for one caller of one upstream. `0` opens none, and every call there waits for a handshake."
+    UPSTREAM_SPARE_SESSION_TTL = "TOOLPLANE_UPSTREAM_SPARE_SESSION_TTL", Node, "`60`";
+        "Seconds that such a session waits for a call before it is closed."
+    MAX_CONNECTIONS = "TOOLPLANE_MAX_CONNECTIONS", Node, "`8192`";
+        "How many connections a node serves; requests on those beyond are answered with 503, probes as always. Keep the "
+        "limit of open files well above."
+    MAX_REQUESTS = "TOOLPLANE_MAX_REQUESTS", Node, "`4096`";
+        "How many requests a node works on at once; those beyond are answered with 503."
+    MAX_BUFFERED_BYTES = "TOOLPLANE_MAX_BUFFERED_BYTES", Node, "`134217728`";
+        "How many bytes of bodies a node holds for requests in flight; those beyond are answered with 503. At least the "
+        "largest body."
     DATA_PLANE_MAX_BODY_BYTES = "TOOLPLANE_DATA_PLANE_MAX_BODY_BYTES", Node, "`4194304`";
         "Largest body of a request to the MCP endpoint; a larger one is answered with 413."
     DRAIN_GRACE = "TOOLPLANE_DRAIN_GRACE", Node, "`5`; `0` in `standalone`";

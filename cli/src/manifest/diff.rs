@@ -6,10 +6,12 @@ mod policy;
 use std::collections::BTreeSet;
 
 use toolplane_proto::admin as wire;
+use toolplane_registry::limits::Limit;
 use toolplane_registry::policy::AccessPolicy;
 use toolplane_upstream::guard;
 
 use super::{Header, Manifest, Mistake, Place, Source, Upstream};
+use crate::limits;
 
 /// What a control plane holds.
 #[derive(Debug, Default)]
@@ -188,6 +190,14 @@ fn edits(wanted: &Upstream, held: Option<&wire::Upstream>) -> Vec<Edit> {
     let word = |is_shared| if is_shared { "shared" } else { "isolated" }.to_owned();
     let (from, to) = (shared(held.session_mode()), shared(wanted.session_mode));
     compare("session_mode", from != to, word(from), word(to));
+    let held = limits::from_wire(held.limits.as_ref());
+    for limit in Limit::ALL {
+        let (from, to) = (held.get(limit), wanted.limits.get(limit));
+        let word = |value: Option<u64>| {
+            value.map_or_else(|| limits::DEFAULT.to_owned(), |value| limits::show(limit, value))
+        };
+        compare(&format!("limits.{}", limit.name()), from != to, word(from), word(to));
+    }
     edits
 }
 
@@ -223,6 +233,7 @@ fn wanted(upstream: &Upstream, held: Option<&wire::Upstream>) -> wire::Upstream 
         }),
         schema_policy: upstream.schema_policy.into(),
         session_mode: upstream.session_mode.into(),
+        limits: toolplane_proto::limits::said(&upstream.limits),
         etag: held.map(|held| held.etag.clone()).unwrap_or_default(),
         ..wire::Upstream::default()
     }

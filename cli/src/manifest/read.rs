@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use toolplane_proto::admin::SchemaPolicy;
 use toolplane_proto::sync::SessionMode;
+use toolplane_registry::limits::{Limit, Limits};
 use toolplane_registry::policy::{AccessPolicy, Globs};
 use toolplane_registry::{Domain, Secret};
 use toolplane_upstream::guard;
@@ -15,7 +16,7 @@ use self::fields::{Fields, name_list, shape};
 use super::yaml::{self, Node, Value};
 use super::{Header, Manifest, Mistake, Place, Policy, Source, Upstream};
 
-const UPSTREAM_KEYS: [&str; 10] = [
+const UPSTREAM_KEYS: [&str; 11] = [
     "domain",
     "url",
     "discovery_url",
@@ -26,6 +27,7 @@ const UPSTREAM_KEYS: [&str; 10] = [
     "denied_tools",
     "schema_policy",
     "session_mode",
+    "limits",
 ];
 
 /// Reads files, named as they are told to people, into one manifest. What could be read is returned beside the
@@ -113,6 +115,7 @@ fn upstream(node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Option<Up
         fields.choice("schema_policy", [("accept", SchemaPolicy::Accept), ("pin", SchemaPolicy::Pin)]);
     let session_mode =
         fields.choice("session_mode", [("isolated", SessionMode::Isolated), ("shared", SessionMode::Shared)]);
+    let limits = fields.take("limits").map(|node| limits(node, file, fields.mistakes)).unwrap_or_default();
     let headers = fields.take("headers").map(|node| headers(node, file, fields.mistakes));
     Some(Upstream {
         place,
@@ -126,7 +129,29 @@ fn upstream(node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Option<Up
         denied_tools,
         schema_policy,
         session_mode,
+        limits,
     })
+}
+
+fn limits(node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Limits {
+    let mut limits = Limits::default();
+    if node.value == Value::Null {
+        return limits;
+    }
+    let known = Limit::ALL.map(Limit::name);
+    let mut fields = Fields::new(node, file, "`limits`", &known, mistakes);
+    for limit in Limit::ALL {
+        let Some(node) = fields.take(limit.name()) else { continue };
+        match &node.value {
+            Value::Null => {}
+            Value::Bare(text) | Value::Text(text) => match crate::limits::parse(limit, text) {
+                Ok(value) => limits.put(limit, value),
+                Err(reason) => fields.wrong(node.line, reason),
+            },
+            _ => fields.wrong(node.line, shape(&format!("`{}`", limit.name()), "a number", node)),
+        }
+    }
+    limits
 }
 
 fn headers(node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Vec<Header> {

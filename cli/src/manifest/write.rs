@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use toolplane_proto::{admin as wire, sync};
 
 use super::diff::Held;
+use crate::limits;
 
 /// The text of a manifest. What the environment owns is named in comments: it would be applied twice otherwise.
 pub(crate) fn manifest(held: &Held) -> String {
@@ -62,6 +63,13 @@ fn write_upstream(text: &mut String, upstream: &wire::Upstream) {
     }
     if upstream.session_mode() == sync::SessionMode::Shared {
         line(text, "    session_mode: shared");
+    }
+    let limits = limits::from_wire(upstream.limits.as_ref());
+    if !limits.is_default() {
+        line(text, "    limits:");
+        for (name, value) in limits::set(&limits) {
+            line(text, &format!("      {name}: {value}"));
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use toolplane_control_plane::options::{Ingest, Options, Refresh};
+use toolplane_control_plane::options::{Ingest, Options, Refresh, Retention};
 use toolplane_registry::{Secret, schema};
 use toolplane_upstream::{connector, guard};
 
@@ -15,8 +15,16 @@ use crate::env;
 /// Where the gRPC API listens when nothing else is said.
 const DEFAULT_LISTEN: &str = "127.0.0.1:7400";
 
+/// How long the database is waited for when nothing else is said: for one step, and before nodes are told.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest time for one step.
+const LONGEST_DATABASE_TIMEOUT: Duration = Duration::from_mins(5);
+
 /// How many versions are kept when nothing else is said.
 const DEFAULT_HISTORY: u32 = 100;
+
+/// Longest time for which records are kept, short of for ever.
+const MOST_DAYS: u64 = 36_500;
 
 /// Which database the registry is kept in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,9 +90,12 @@ impl ControlPlane {
                 auth_token: bearer_token(reader),
             },
             registration: registration::read(reader),
+            database_timeout: database_timeout(reader).unwrap_or(DATABASE_PATIENCE),
+            database_grace: reader.seconds(&env::CONTROL_PLANE_DATABASE_GRACE).unwrap_or(DATABASE_PATIENCE),
             history_keep: reader
                 .integer(&env::CONTROL_PLANE_HISTORY, (1, 100_000))
                 .unwrap_or(DEFAULT_HISTORY),
+            retention: retention(reader),
             guard,
             ingest: Ingest {
                 schema: schema::Limits { max_depth: max_depth.unwrap_or(limits.max_depth), ..limits },
@@ -104,6 +115,23 @@ impl ControlPlane {
         let names_tls = options.tls.is_some() || reader.text(&env::CONTROL_PLANE_TLS_CERT_FILE).is_some();
         tls::refuse_plain(reader, listen.as_ref(), names_tls);
         Self { options, listen }
+    }
+}
+
+fn retention(reader: &mut Reader<'_>) -> Retention {
+    let Retention { audit, nodes } = Retention::default();
+    Retention {
+        audit: days(reader, &env::CONTROL_PLANE_AUDIT_DAYS, audit),
+        nodes: days(reader, &env::CONTROL_PLANE_NODE_DAYS, nodes),
+    }
+}
+
+/// Days, where 0 is for ever.
+fn days(reader: &mut Reader<'_>, variable: &env::Variable, default: Option<Duration>) -> Option<Duration> {
+    match reader.integer(variable, (0_u64, MOST_DAYS)) {
+        None => default,
+        Some(0) => None,
+        Some(days) => Some(Duration::from_hours(days.saturating_mul(24))),
     }
 }
 
@@ -182,6 +210,15 @@ fn refresh_timeout(reader: &mut Reader<'_>) -> Option<Duration> {
     let timeout = reader.seconds(variable)?;
     if timeout > longest {
         reader.mistake(variable, format!("is longer than {} seconds", longest.as_secs()));
+    }
+    Some(timeout)
+}
+
+fn database_timeout(reader: &mut Reader<'_>) -> Option<Duration> {
+    let variable = &env::CONTROL_PLANE_DATABASE_TIMEOUT;
+    let timeout = reader.seconds(variable)?;
+    if timeout > LONGEST_DATABASE_TIMEOUT {
+        reader.mistake(variable, format!("is longer than {} seconds", LONGEST_DATABASE_TIMEOUT.as_secs()));
     }
     Some(timeout)
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use toolplane_data_plane::Address;
-use toolplane_data_plane::options::{ErrorResults, GuardMode, Options, OutputGuard};
+use toolplane_data_plane::options::{Capacity, ErrorResults, GuardMode, Options, OutputGuard};
+use toolplane_registry::limits::{self, Limit, Limits};
 use toolplane_upstream::connector;
+use toolplane_upstream::limits::Settings;
 
 use super::reader::quoted;
 use super::{DataDir, Reader, control_plane, tls};
@@ -45,7 +47,6 @@ impl Node {
     pub(crate) fn read(reader: &mut Reader<'_>, dir: &DataDir, flags: &Flags<'_>) -> Self {
         let (host, port) = listen(reader, flags.listen);
         let (defaults, exchange) = (Options::default(), connector::Options::default());
-        let call_deadline = reader.seconds(&env::DATA_PLANE_CALL_TIMEOUT).unwrap_or(defaults.call_deadline);
         let options = Options {
             node_id: reader.text(&env::DATA_PLANE_NODE_ID).unwrap_or(&defaults.node_id).trim().to_owned(),
             labels: labels(reader),
@@ -57,10 +58,15 @@ impl Node {
             data_dir: Some(dir.node()),
             error_results: error_results(reader),
             output_guard: output_guard(reader),
-            call_deadline,
+            max_update_bytes: reader
+                .integer(&env::MAX_UPDATE_BYTES, (1 << 16, 4 << 30))
+                .unwrap_or(defaults.max_update_bytes),
+            upstream_limits: upstream_limits(reader),
+            capacity: capacity(reader),
             max_body_bytes: reader
                 .integer(&env::DATA_PLANE_MAX_BODY_BYTES, (1, 1 << 30))
                 .unwrap_or(defaults.max_body_bytes),
+            request_state_ttl: reader.seconds(&env::REQUEST_STATE_TTL).unwrap_or(defaults.request_state_ttl),
             drain_grace: reader.seconds_or_zero(&env::DRAIN_GRACE).unwrap_or(defaults.drain_grace),
             max_connection_age: reader
                 .seconds_or_zero(&env::MAX_CONNECTION_AGE)
@@ -69,7 +75,14 @@ impl Node {
             ready_without_tools: reader.flag(&env::READY_WITHOUT_TOOLS, false),
             connector: connector::Options {
                 guard: control_plane::guard_policy(reader),
-                total_timeout: exchange.total_timeout.max(call_deadline),
+                // Every call has a deadline of its own, up to this.
+                total_timeout: exchange.total_timeout.max(limits::MAX_TIME),
+                max_spare_sessions: reader
+                    .integer(&env::UPSTREAM_SPARE_SESSIONS, (0, 1 << 16))
+                    .unwrap_or(exchange.max_spare_sessions),
+                spare_session_ttl: reader
+                    .seconds(&env::UPSTREAM_SPARE_SESSION_TTL)
+                    .unwrap_or(exchange.spare_session_ttl),
                 ..exchange
             },
             ..defaults
@@ -83,6 +96,35 @@ impl Node {
             port,
             token_file: reader.text(&env::DATA_PLANE_TOKEN_FILE).map(PathBuf::from),
         }
+    }
+}
+
+/// Limits of upstreams for which none were set.
+fn upstream_limits(reader: &mut Reader<'_>) -> Settings {
+    let mut set = Limits::default();
+    for (limit, variable) in [
+        (Limit::Timeout, &env::DATA_PLANE_CALL_TIMEOUT),
+        (Limit::ConnectTimeout, &env::UPSTREAM_CONNECT_TIMEOUT),
+        (Limit::FirstByteTimeout, &env::UPSTREAM_FIRST_BYTE_TIMEOUT),
+        (Limit::IdleTimeout, &env::UPSTREAM_IDLE_TIMEOUT),
+        (Limit::MaxConcurrency, &env::UPSTREAM_MAX_CONCURRENCY),
+        (Limit::MaxQueue, &env::UPSTREAM_MAX_QUEUE),
+        (Limit::MaxRetries, &env::UPSTREAM_MAX_RETRIES),
+        (Limit::BreakerFailures, &env::UPSTREAM_BREAKER_FAILURES),
+    ] {
+        let value = reader.parsed(variable, |text| crate::limits::parse(limit, text));
+        set.put(limit, value.flatten());
+    }
+    Settings::default().with(&set)
+}
+
+fn capacity(reader: &mut Reader<'_>) -> Capacity {
+    let defaults = Capacity::default();
+    let mut number = |variable, most, default| reader.integer(variable, (1, most)).unwrap_or(default);
+    Capacity {
+        max_connections: number(&env::MAX_CONNECTIONS, 1 << 24, defaults.max_connections),
+        max_requests: number(&env::MAX_REQUESTS, 1 << 24, defaults.max_requests),
+        max_buffered_bytes: number(&env::MAX_BUFFERED_BYTES, 1 << 40, defaults.max_buffered_bytes),
     }
 }
 

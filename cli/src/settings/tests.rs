@@ -19,6 +19,8 @@ const WRONG: &[(&str, &str)] = &[
     ("LOG_LEVEL", "LOUD"),
     ("TOOLPLANE_LOG_FORMAT", "xml"),
     ("TOOLPLANE_LOG_FILTER", "a=b=c"),
+    ("TOOLPLANE_METRICS_LISTEN", "localhost:9464"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
     ("GATEWAY_PORT", "http"),
     ("GATEWAY_PORT", "70000"),
     ("GATEWAY_REFRESH_INTERVAL", "soon"),
@@ -29,6 +31,8 @@ const WRONG: &[(&str, &str)] = &[
     ("GATEWAY_REFRESH_INTERVAL", "1e-30"),
     ("TOOLPLANE_CONTROL_PLANE_HISTORY", "0"),
     ("TOOLPLANE_CONTROL_PLANE_HISTORY", "all"),
+    ("TOOLPLANE_CONTROL_PLANE_AUDIT_DAYS", "-1"),
+    ("TOOLPLANE_CONTROL_PLANE_NODE_DAYS", "a week"),
     ("GATEWAY_UPSTREAMS", "{"),
     ("GATEWAY_UPSTREAMS", "[]"),
     ("GATEWAY_UPSTREAMS", r#"{"a": null}"#),
@@ -84,6 +88,7 @@ const WRONG: &[(&str, &str)] = &[
 fn standalone(variables: &Variables) -> Result<(Logging, ControlPlane, Node), Failure> {
     read(variables, |reader| {
         let logging = Logging::read(reader);
+        Telemetry::read(reader);
         refuse_unsupported(reader);
         let dir = DataDir::read(reader, Some(Path::new("/data")));
         let control = ControlPlane::read(reader, &dir, &ControlFlags::default());
@@ -146,9 +151,12 @@ fn limits_can_be_set() {
         ("TOOLPLANE_CONTROL_PLANE_REFRESH_TIMEOUT", "2.5"),
         ("TOOLPLANE_CONTROL_PLANE_REFRESH_CONCURRENCY", "3"),
     ]);
-    assert_eq!((node.options.max_body_bytes, node.options.call_deadline), (1000, Duration::from_mins(10)));
+    assert_eq!(
+        (node.options.max_body_bytes, node.options.upstream_limits.timeout),
+        (1000, Duration::from_mins(10))
+    );
     assert!(
-        node.options.connector.total_timeout >= node.options.call_deadline,
+        node.options.connector.total_timeout >= node.options.upstream_limits.timeout,
         "nothing below cuts it short"
     );
     let refresh = control.options.refresh;
@@ -210,7 +218,7 @@ fn upstreams_are_urls_or_objects() {
         r#"{"plain": "http://a:8080/mcp", "full": {"url": "https://b/mcp", "allowed_tools": ["x_*"],
             "denied_tools": ["*_delete"], "discovery_url": "https://b/list", "description": "all of it",
             "headers": {"Authorization": "Bearer t"}, "forward_headers": [], "schema_policy": "pin",
-            "session_mode": "shared"}}"#,
+            "session_mode": "shared", "limits": {"timeout": 2.5, "max_queue": 0}}}"#,
     )]);
     let upstreams = &control.options.environment.upstreams;
     let [full, plain] = upstreams.as_slice() else { panic!("{upstreams:?}") };
@@ -222,6 +230,8 @@ fn upstreams_are_urls_or_objects() {
     assert_eq!(full.headers[0].name, "authorization");
     assert_eq!(full.forward_headers.as_deref(), Some([].as_slice()));
     assert_eq!((full.schema_policy, full.session_mode), (SchemaPolicy::Pin, SessionMode::Shared));
+    let limits = (full.limits.timeout, full.limits.max_queue, full.limits.max_retries);
+    assert_eq!(limits, (Some(Duration::from_millis(2500)), Some(0), None));
 }
 
 #[test]
@@ -282,7 +292,7 @@ fn signed_registration_needs_all_of_its_parts_and_no_shared_token() {
     ];
     let (_, control, _) = accepted(all);
     let Verification::Jwt(jwt) = control.options.registration else { panic!() };
-    assert_eq!(jwt.algorithms, ["ES256", "ES384"], "those of the kind of key");
+    assert_eq!(jwt.algorithms, ["ES256"], "the one of the key's curve");
 
     let [issuer, audience, key] = all;
     assert_eq!(mistakes([issuer]).len(), 2);

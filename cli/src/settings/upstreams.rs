@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use toolplane_control_plane::environment::Environment;
+use toolplane_registry::limits::{Limit, Limits};
 use toolplane_registry::policy::AccessPolicy;
 use toolplane_registry::upstream::{Header, Owner, SchemaPolicy, SessionMode, Upstream};
 use toolplane_registry::{Domain, Secret};
@@ -18,7 +19,7 @@ pub(crate) const SCHEMA_POLICIES: [(&str, SchemaPolicy); 2] =
     [("accept", SchemaPolicy::Accept), ("pin", SchemaPolicy::Pin)];
 const SESSION_MODES: [(&str, SessionMode); 2] =
     [("isolated", SessionMode::Isolated), ("shared", SessionMode::Shared)];
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "url",
     "allowed_tools",
     "denied_tools",
@@ -28,6 +29,7 @@ const KEYS: [&str; 9] = [
     "forward_headers",
     "schema_policy",
     "session_mode",
+    "limits",
 ];
 
 /// Reads everything that the environment declares, and checks it by the rules of admission.
@@ -121,7 +123,20 @@ fn upstream(name: &str, value: &Value, policy: SchemaPolicy) -> Result<Upstream,
     note(field(fields, "session_mode", |value| one_of(&text(value)?, &SESSION_MODES)).map(|found| {
         upstream.session_mode = found.unwrap_or_default();
     }));
+    note(field(fields, "limits", limits).map(|found| upstream.limits = found.unwrap_or_default()));
     if wrong.is_empty() { Ok(upstream) } else { Err(wrong) }
+}
+
+/// Times in seconds, like everything else that the environment says.
+fn limits(value: &Value) -> Result<Limits, String> {
+    let fields = value.as_object().ok_or_else(|| "is not an object of limits".to_owned())?;
+    let mut limits = Limits::default();
+    for (name, value) in fields {
+        let limit = Limit::named(name).ok_or_else(|| format!("has no limit {}", quoted(name)))?;
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        limits.put(limit, crate::limits::parse(limit, &text)?);
+    }
+    Ok(limits)
 }
 
 fn unknown(key: &str) -> String {

@@ -34,8 +34,9 @@ async fn an_operator_goes_back_waits_for_the_fleet_and_resumes() {
     let found = session.ask("get_tool_schema", serde_json::json!({"tool_name": "search"})).await;
     assert_eq!(found["domain"], "docs", "what was waited for is served");
 
-    let (code, _, said) = operator(folder.path(), &["upstream", "refresh", "docs"]).await;
-    assert!(code == 1 && said.contains("could not be listed"), "{said}");
+    let (refreshed, said) = run(&["upstream", "refresh", "docs"]).await;
+    assert!(refreshed.contains(&format!("frozen at v{good}")), "{refreshed}");
+    assert!(said.contains("`toolplane upstream resume docs` ends that"), "{said}");
     let (table, _) = run(&["upstream", "list"]).await;
     assert!(table.contains(&format!("frozen at v{good}")), "{table}");
     run(&["upstream", "resume", "docs"]).await;

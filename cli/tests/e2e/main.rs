@@ -3,10 +3,25 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod apply;
+mod canary;
+mod checker;
+mod clock;
 mod crash;
+mod crash_points;
+mod database;
+mod delta_bytes;
+mod disk_full;
+mod failover;
+mod fleet;
+mod garbage;
 mod harness;
 mod history;
+mod hostile_control_plane;
 mod last_good;
+mod metrics;
+mod network;
+mod partition;
+mod rolling;
 mod split;
 mod standalone;
 mod tls;

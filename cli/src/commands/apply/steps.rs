@@ -1,12 +1,12 @@
 //! Asking for the changes: first whether they would be accepted, then for good.
 
-use prost_types::{FieldMask, Timestamp};
+use prost_types::FieldMask;
 use toolplane_proto::{admin as wire, sync};
 use toolplane_registry::policy::AccessPolicy;
 
 use crate::client::Client;
 use crate::exit::{Failure, Kind};
-use crate::manifest::diff::{self, Edit, Held, Plan, Step};
+use crate::manifest::diff::{self, Edit, Plan, Step};
 
 /// Who is asked, and how.
 pub(super) struct Steps<'a> {
@@ -22,56 +22,27 @@ pub(super) struct Applied {
 
 impl Steps<'_> {
     /// Finds out whether headers that cannot be compared here would change anything.
-    pub(super) async fn settle(&self, plan: &mut Plan, held: &Held) -> Result<(), Failure> {
+    pub(super) async fn settle(&self, plan: &mut Plan) -> Result<(), Failure> {
         let uncertain: Vec<wire::Upstream> = plan.uncertain().cloned().collect();
         for wanted in uncertain {
             let domain = wanted.domain.clone();
-            let current = held.upstreams.iter().find(|current| current.domain == domain);
-            let same = match current {
-                // Its listing stays as it is whatever is given, so nothing can be told by it.
-                Some(current) if current.frozen_at_version == 0 => {
-                    self.gives_the_same_values(wanted, current).await?
-                }
-                _ => false,
-            };
+            let same = self.gives_the_same_values(wanted).await?;
             plan.settle(&domain, same);
         }
         Ok(())
     }
 
-    /// A control plane that is given the values it holds has no reason to list the tools again: it answers with
-    /// the listing that it also answers with where nothing at all would change. When in doubt they differ.
-    async fn gives_the_same_values(
-        &self,
-        wanted: wire::Upstream,
-        current: &wire::Upstream,
-    ) -> Result<bool, Failure> {
-        let as_it_is = wire::Upstream {
-            domain: current.domain.clone(),
-            description: current.description.clone(),
-            etag: current.etag.clone(),
-            ..wire::Upstream::default()
-        };
-        let before = self.would_be_listed(as_it_is, "description").await?;
-        let after = self.would_be_listed(wanted, "headers").await?;
-        Ok(before.is_some() && before == after)
-    }
-
-    /// When the tools would have been listed last if this field were changed.
-    async fn would_be_listed(
-        &self,
-        upstream: wire::Upstream,
-        field: &str,
-    ) -> Result<Option<Timestamp>, Failure> {
+    /// The control plane compares what it is given with what it holds. One that does not tell may hold others.
+    async fn gives_the_same_values(&self, wanted: wire::Upstream) -> Result<bool, Failure> {
         let request = wire::UpdateUpstreamRequest {
-            upstream: Some(upstream),
-            update_mask: Some(FieldMask { paths: vec![field.to_owned()] }),
+            upstream: Some(wanted),
+            update_mask: Some(FieldMask { paths: vec!["headers".to_owned()] }),
             validate_only: true,
             // Whether it answers is asked when everything is checked.
             allow_unreachable: true,
         };
         let answer = self.client.upstreams().update_upstream(request).await?.into_inner();
-        Ok(answer.upstream.and_then(|upstream| upstream.listing?.attempt_time))
+        Ok(answer.changed_fields.is_some_and(|changed| changed.paths.is_empty()))
     }
 
     /// Asks whether each change would be accepted; every refusal is told.

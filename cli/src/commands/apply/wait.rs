@@ -51,14 +51,20 @@ fn finished(answer: &wire::WaitForVersionResponse) -> Result<(), Failure> {
 }
 
 fn state(answer: &wire::WaitForVersionResponse) -> String {
-    let wire::WaitForVersionResponse { version, connected, serving, .. } = answer;
-    match connected {
+    let wire::WaitForVersionResponse { version, connected, serving, held_back, .. } = answer;
+    let of = |nodes: u32, what| counted(usize::try_from(nodes).unwrap_or(usize::MAX), what);
+    let held_back = match held_back {
+        0 => String::new(),
+        number => format!("; a rollout holds {} back", of(*number, "node")),
+    };
+    let served = match connected {
         0 => format!("no node is connected that could serve v{version}"),
         connected => {
-            let nodes = counted(usize::try_from(*connected).unwrap_or(usize::MAX), "node");
+            let nodes = of(*connected, if answer.rollout.is_some() { "canary node" } else { "node" });
             format!("v{version} is served by {serving} of {nodes}")
         }
-    }
+    };
+    served + &held_back
 }
 
 #[cfg(test)]

@@ -23,7 +23,10 @@ struct Node {
     id: String,
     state: State,
     version: u64,
-    /// How many versions it is behind; absent where it serves those of another store, or none.
+    /// Of the whole snapshot, as the node confirmed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// How many versions it is behind what it is to serve; absent where it serves those of another store, or none.
     versions_behind: Option<u64>,
     seconds_since_ack: Option<u64>,
     build: String,
@@ -44,6 +47,9 @@ struct Node {
 enum State {
     /// It follows the control plane.
     Connected,
+    /// It is connected, and a rollout keeps it from the latest version.
+    #[serde(rename = "held_back")]
+    HeldBack,
     /// It is connected and refused the latest version it was sent.
     Refusing,
     /// It is not connected: if it runs, it serves what it had.
@@ -68,6 +74,7 @@ impl Nodes {
                 (State::Stale, Some(away)) => format!("stale for {}", age(away)),
                 (State::Stale, None) => "stale".to_owned(),
                 (State::Connected, _) => "connected".to_owned(),
+                (State::HeldBack, _) => "held back".to_owned(),
                 (State::Refusing, _) => "refusing".to_owned(),
             };
             let labels: Vec<String> =
@@ -102,20 +109,27 @@ impl Node {
             rejections,
             persisted,
             disconnect_time,
+            held_back,
+            target,
+            digest,
         } = node;
         let version = version.unwrap_or_default();
         let comparable = version.number > 0 && version.store_id == latest.store_id;
-        let versions_behind = comparable.then(|| latest.number.saturating_sub(version.number));
+        // What it is to serve: a node that is held back does not lag for that. An older control plane does not say.
+        let target = target.as_ref().unwrap_or(latest);
+        let versions_behind = comparable.then(|| target.number.saturating_sub(version.number));
         let since = |then: Option<&Timestamp>| between(then?, read?);
         let state = match (connected, rejections.is_empty()) {
             (false, _) => State::Stale,
             (true, false) => State::Refusing,
+            (true, true) if held_back => State::HeldBack,
             (true, true) => State::Connected,
         };
         Self {
             id: node_id,
             state,
             version: version.number,
+            digest: Some(digest).filter(|digest| !digest.is_empty()),
             versions_behind,
             seconds_since_ack: since(ack_time.as_ref()).map(|since| since.as_secs()),
             build,
@@ -182,6 +196,11 @@ mod tests {
             wire::Node { connected: false, disconnect_time: Some(at(1_699_999_400)), ..node("e", 4) },
             wire::Node { ack_time: None, ..node("f", 0) },
             wire::Node { version: other_store, ..node("g", 0) },
+            wire::Node {
+                held_back: true,
+                target: Some(sync::Version { store_id: "s".into(), number: 6 }),
+                ..node("h", 6)
+            },
         ];
         let latest = sync::Version { store_id: "s".into(), number: 7 };
         Nodes::new(nodes, &latest, Some(at(1_700_000_000)))

@@ -1,12 +1,10 @@
-//! How versions and the fleet's progress are shown.
+//! How versions are shown.
 
 use serde::Serialize;
 use toolplane_proto::{admin as wire, sync};
 
 use crate::commands::policy;
-use crate::commands::upstream::counted;
 use crate::commands::upstream::view::filled;
-use crate::exit::Failure;
 use crate::output::{Table, table};
 
 /// A version in a list.
@@ -63,24 +61,6 @@ struct DomainDiff {
     added: Vec<String>,
     removed: Vec<String>,
     changed: Vec<String>,
-}
-
-/// How far the fleet is.
-#[derive(Debug, Serialize)]
-pub(super) struct Waited {
-    reached: bool,
-    version: u64,
-    connected: u32,
-    serving: u32,
-    required: u32,
-    behind: Vec<Behind>,
-}
-
-#[derive(Debug, Serialize)]
-struct Behind {
-    node_id: String,
-    version: u64,
-    rejections: Vec<String>,
 }
 
 // ---- from the wire ----
@@ -149,20 +129,7 @@ impl From<wire::DiffSnapshotsResponse> for Diff {
     }
 }
 
-impl From<wire::WaitForVersionResponse> for Waited {
-    fn from(answer: wire::WaitForVersionResponse) -> Self {
-        let wire::WaitForVersionResponse { reached, done: _, version, connected, serving, required, behind } =
-            answer;
-        let behind = behind.into_iter().map(|wire::WaitingNode { node_id, version, rejections }| Behind {
-            node_id,
-            version: version.map_or(0, |version| version.number),
-            rejections: reasons(rejections),
-        });
-        Self { reached, version, connected, serving, required, behind: behind.collect() }
-    }
-}
-
-fn reasons(rejections: Vec<sync::Rejection>) -> Vec<String> {
+pub(super) fn reasons(rejections: Vec<sync::Rejection>) -> Vec<String> {
     rejections.into_iter().map(|one| format!("{}: {}", one.subject, one.reason)).collect()
 }
 
@@ -236,41 +203,6 @@ impl Diff {
         }
         text
     }
-}
-
-impl Waited {
-    /// One line on how far it is.
-    pub(super) fn line(&self) -> String {
-        let Self { version, connected, serving, required, .. } = self;
-        format!("v{version}: {serving} of {} serve it, {required} have to", counted_nodes(*connected))
-    }
-
-    /// The nodes that do not serve it.
-    pub(super) fn table(&self) -> String {
-        let mut table = Table::new(&["NODE", "SERVES", "REFUSED"]);
-        for node in &self.behind {
-            let version = if node.version == 0 { "–".to_owned() } else { format!("v{}", node.version) };
-            table.row([node.node_id.clone(), version, node.rejections.join("; ")]);
-        }
-        let nothing = match self.connected {
-            0 => "no node is connected".to_owned(),
-            _ => format!("every node serves v{} or a later version", self.version),
-        };
-        table.render(&nothing)
-    }
-
-    /// Whether that is what was waited for.
-    pub(super) fn verdict(&self) -> Result<(), Failure> {
-        if self.reached {
-            return Ok(());
-        }
-        Err(Failure::failed(format!("v{} is not served by enough nodes", self.version))
-            .hint("the others go on with what they have; `toolplane node list` shows them all"))
-    }
-}
-
-fn counted_nodes(number: u32) -> String {
-    counted(usize::try_from(number).unwrap_or(usize::MAX), "node")
 }
 
 #[cfg(test)]
@@ -360,32 +292,5 @@ mod tests {
         insta::assert_snapshot!("diff_table", Diff::from(diff).table());
         let same = wire::DiffSnapshotsResponse { from: 1, to: 2, ..wire::DiffSnapshotsResponse::default() };
         assert_eq!(Diff::from(same).table(), "v1 and v2 offer the same tools\n");
-    }
-
-    #[test]
-    fn a_wait_tells_how_far_it_is_and_fails_when_that_is_not_enough() {
-        let answer = wire::WaitForVersionResponse {
-            version: 12,
-            connected: 3,
-            serving: 1,
-            required: 3,
-            behind: vec![
-                wire::WaitingNode {
-                    node_id: "edge-7".into(),
-                    version: Some(version(11)),
-                    rejections: vec![rejection()],
-                },
-                wire::WaitingNode { node_id: "edge-8".into(), version: None, rejections: Vec::new() },
-            ],
-            ..wire::WaitForVersionResponse::default()
-        };
-        let state = Waited::from(answer.clone());
-        assert_eq!(state.line(), "v12: 1 of 3 nodes serve it, 3 have to");
-        insta::assert_snapshot!("wait_table", state.table());
-        assert!(state.verdict().is_err());
-        let reached = wire::WaitForVersionResponse { reached: true, behind: Vec::new(), ..answer };
-        let reached = Waited::from(reached);
-        assert_eq!(reached.table(), "every node serves v12 or a later version\n");
-        reached.verdict().unwrap();
     }
 }

@@ -1,8 +1,11 @@
 //! How an upstream is shown. Values of headers never come back, so they cannot be shown.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use toolplane_proto::{admin as wire, sync};
 
+use crate::limits;
 use crate::output::{Table, table};
 
 /// An upstream in the form that is printed.
@@ -21,6 +24,9 @@ pub(crate) struct Upstream {
     denied_tools: Vec<String>,
     schema_policy: &'static str,
     session_mode: &'static str,
+    /// By name; times in seconds.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    limits: BTreeMap<&'static str, String>,
     owner: &'static str,
     etag: String,
     create_time: Option<String>,
@@ -44,12 +50,15 @@ struct Listing {
 /// What a refresh did to one domain.
 #[derive(Debug, Serialize)]
 pub(crate) struct Refreshed {
-    domain: String,
+    pub(crate) domain: String,
     added: Vec<String>,
     removed: Vec<String>,
     pub(crate) tool_count: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// It was not asked, because a rollback decided which tools it offers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) frozen_at_version: Option<u64>,
 }
 
 // ---- from the wire ----
@@ -76,6 +85,7 @@ impl From<wire::Upstream> for Upstream {
                 sync::SessionMode::Shared => "shared",
                 sync::SessionMode::Isolated | sync::SessionMode::Unspecified => "isolated",
             },
+            limits: limits::set(&limits::from_wire(upstream.limits.as_ref())).collect(),
             owner: match owner {
                 wire::Owner::Environment => "environment",
                 wire::Owner::Api | wire::Owner::Unspecified => "api",
@@ -106,8 +116,12 @@ impl From<wire::Listing> for Listing {
 
 impl From<wire::RefreshedDomain> for Refreshed {
     fn from(refreshed: wire::RefreshedDomain) -> Self {
-        let wire::RefreshedDomain { domain, added, removed, tool_count, error } = refreshed;
-        Self { domain, added, removed, tool_count, error: filled(error) }
+        let wire::RefreshedDomain { domain, added, removed, tool_count, error, frozen_at_version } =
+            refreshed;
+        let frozen_at_version = Some(frozen_at_version).filter(|version| *version > 0);
+        // What is meant to be so is no error.
+        let error = filled(error).filter(|_| frozen_at_version.is_none());
+        Self { domain, added, removed, tool_count, error, frozen_at_version }
     }
 }
 
@@ -155,6 +169,10 @@ impl Upstream {
             ("denied tools", list(&self.denied_tools)),
             ("schema policy", self.schema_policy.to_owned()),
             ("session mode", self.session_mode.to_owned()),
+            ("limits", {
+                let limits = self.limits.iter().map(|(name, value)| format!("{name} {value}"));
+                limits.collect::<Vec<_>>().join(", ")
+            }),
             ("owner", self.owner.to_owned()),
             ("tools", tools),
             ("frozen at", self.frozen_at_version.map(|version| format!("v{version}")).unwrap_or_default()),
@@ -186,11 +204,15 @@ pub(crate) fn table(upstreams: &[Upstream]) -> String {
 
 /// One line per refreshed domain.
 pub(crate) fn refreshed(refreshed: &[Refreshed]) -> String {
-    let mut table = Table::new(&["DOMAIN", "TOOLS", "ADDED", "REMOVED", "ERROR"]);
+    let mut table = Table::new(&["DOMAIN", "TOOLS", "ADDED", "REMOVED", "STATE"]);
     for one in refreshed {
-        let error = one.error.clone().unwrap_or_default();
+        let state = match (&one.error, one.frozen_at_version) {
+            (Some(error), _) => error.clone(),
+            (None, Some(version)) => format!("frozen at v{version}"),
+            (None, None) => "ok".to_owned(),
+        };
         let (added, removed) = (one.added.len().to_string(), one.removed.len().to_string());
-        table.row([one.domain.clone(), one.tool_count.to_string(), added, removed, error]);
+        table.row([one.domain.clone(), one.tool_count.to_string(), added, removed, state]);
     }
     table.render("there was nothing to refresh")
 }
@@ -214,6 +236,7 @@ mod tests {
             header_names: vec!["authorization".into()],
             filter: Some(wire::ToolFilter { allowed: None, denied: vec!["*_delete".into()] }),
             owner: wire::Owner::Environment.into(),
+            limits: Some(sync::Limits { max_queue: Some(0), ..sync::Limits::default() }),
             listing,
             ..wire::Upstream::default()
         })

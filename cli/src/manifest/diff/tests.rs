@@ -52,6 +52,8 @@ fn only_what_differs_is_changed() {
         ("  forward_headers: []\n", Some("forward_headers")),
         ("  allowed_tools: []\n", Some("allowed_tools")),
         ("  schema_policy: accept\n  session_mode: isolated\n", None),
+        ("  limits: {timeout: default}\n", None),
+        ("  limits: {timeout: 5, max_queue: 1}\n", Some("limits.timeout,limits.max_queue")),
         ("  schema_policy: pin\n  session_mode: shared\n", Some("schema_policy,session_mode")),
     ] {
         let plan = diff(&manifest(&format!("{SAME}{more}")), &held(), false).unwrap();

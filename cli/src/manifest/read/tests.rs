@@ -29,6 +29,7 @@ upstreams:
     denied_tools: ['*_delete']
     schema_policy: pin
     session_mode: shared
+    limits: {timeout: 2.5, max_queue: 0, max_retries: default}
   - {domain: todo, url: 'https://todo.example/mcp'}
 ---
 policy:
@@ -56,10 +57,16 @@ policy:
     assert_eq!(crm.denied_tools, strings(&["*_delete"]));
     assert_eq!((crm.schema_policy, crm.session_mode), (SchemaPolicy::Pin, SessionMode::Shared));
     assert!(todo.headers.is_none() && todo.forward_headers.is_none() && todo.allowed_tools.is_none());
+    let limits = Limits {
+        timeout: Some(std::time::Duration::from_millis(2500)),
+        max_queue: Some(0),
+        ..Limits::default()
+    };
+    assert_eq!((crm.limits, todo.limits), (limits, Limits::default()));
     assert_eq!((todo.schema_policy, todo.session_mode), (SchemaPolicy::Accept, SessionMode::Isolated));
     let policy = manifest.policy.unwrap();
     let access = policy.access.unwrap();
-    assert_eq!((policy.place.line, access.deny["crm"].clone()), (20, strings(&["a", "b"])));
+    assert_eq!((policy.place.line, access.deny["crm"].clone()), (21, strings(&["a", "b"])));
     assert_eq!(access.allow["todo"], Vec::<String>::new());
 }
 
@@ -113,6 +120,10 @@ fn each_wrong_field_of_an_upstream_is_told_with_its_line() {
         ("allowed_tools: x", "4: `allowed_tools` must be a list of globs, not a text"),
         ("allowed_tools:\n  - x\n  - {}", "6: a glob of `allowed_tools` must be a text, not a map"),
         ("schema_policy: maybe", "4: `schema_policy` is `accept` or `pin`"),
+        ("limits: 5", "4: `limits` must be a map"),
+        ("limits: {timeout: soon}", "4: `timeout` is a number of seconds"),
+        ("limits: {max_concurrency: 0}", "4: limit `max_concurrency`"),
+        ("limits: {patience: 1}", "4: `limits` has no key `patience`"),
         ("session_mode: each", "4: `session_mode` is `isolated` or `shared`"),
         ("discovery_url: x", "4: `discovery_url`: must begin with"),
         ("headers: [x]", "4: `headers` must be a map from names to values, not a list"),

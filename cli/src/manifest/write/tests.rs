@@ -30,6 +30,11 @@ fn held() -> Held {
         }),
         schema_policy: wire::SchemaPolicy::Pin.into(),
         session_mode: sync::SessionMode::Shared.into(),
+        limits: Some(sync::Limits {
+            timeout: Some(prost_types::Duration { seconds: 2, nanos: 500_000_000 }),
+            breaker_failures: Some(0),
+            ..sync::Limits::default()
+        }),
         ..upstream("crm")
     };
     let environment = wire::Upstream { owner: wire::Owner::Environment.into(), ..upstream("fixed") };
