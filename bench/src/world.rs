@@ -1,0 +1,8 @@
+//! What benchmarks run in: processes of the measured binary, a fleet of them, registries of known size.
+
+pub(crate) mod fleet;
+pub(crate) mod follower;
+pub(crate) mod http;
+pub(crate) mod machine;
+pub(crate) mod process;
+pub(crate) mod registry;

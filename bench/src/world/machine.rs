@@ -1,0 +1,40 @@
+//! Where and on what something was measured: figures mean little without it.
+
+use std::path::Path;
+
+use tokio::process::Command;
+
+/// One paragraph: date, commit, binary, processor, memory, kernel, load.
+pub(crate) async fn facts(binary: &Path) -> String {
+    let date = output("date", &["--utc", "+%Y-%m-%d %H:%M UTC"]).await;
+    let commit = output("git", &["rev-parse", "--short", "HEAD"]).await;
+    let edited = if output("git", &["status", "--porcelain", "--untracked-files=no"]).await.is_empty() {
+        ""
+    } else {
+        " with uncommitted changes"
+    };
+    let build = output(binary, &["--version"]).await;
+    let kernel = output("uname", &["-sr"]).await;
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    let model = field("/proc/cpuinfo", "model name");
+    let memory = field("/proc/meminfo", "MemTotal");
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Vec<&str> = load.split(' ').take(1).collect();
+    format!(
+        "*{date}, commit {commit}{edited}, {build}; {processors} × {model}, {memory} memory, {kernel}; \
+         load before the run {}.*",
+        load.join(" ")
+    )
+}
+
+async fn output(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().await;
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+/// The first value of a `name : value` file.
+fn field(path: &str, name: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+}
