@@ -22,7 +22,7 @@ pub(super) async fn run(fleet: &Fleet, registry: &Registry) -> anyhow::Result<Se
     let (mut domains, mut down, mut up) = (0, 0, 0);
     for number in 0..CHANGES {
         let before = proxy.counts();
-        let changed = registry.change(1_000_000 + number)?;
+        let changed = registry.change(number)?;
         let request = admin::RefreshUpstreamsRequest { domains: vec![changed.domain.clone()] };
         let answer = fleet.control_plane.upstreams().refresh_upstreams(request).await?.into_inner();
         let version = answer.version.context("a version")?.number;

@@ -2,7 +2,7 @@
 //!
 //! The tools are those of `tests/corpus`, as their authors wrote them; larger registries repeat them under new names.
 
-use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -10,9 +10,9 @@ use serde_json::Value;
 use toolplane_proto::admin;
 use toolplane_testkit::FakeUpstream;
 
+use super::corpus;
 use super::fleet::ControlPlane;
 
-const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/corpus/livemcp_tools.json");
 /// How many upstreams are registered at once while a registry is set up.
 const SETUP_CONCURRENCY: usize = 4;
 
@@ -20,6 +20,7 @@ const SETUP_CONCURRENCY: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Registry {
     upstreams: Vec<Upstream>,
+    changes: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -45,22 +46,17 @@ pub(crate) struct Changed {
 impl Registry {
     /// The 527 tools of the corpus, in its 70 domains.
     pub(crate) async fn corpus() -> anyhow::Result<Self> {
-        let servers = corpus()?;
+        let servers = corpus::servers()?;
         Self::start(servers.into_iter().enumerate().map(|(at, tools)| (format!("server_{at}"), tools))).await
     }
 
     /// As many tools as wanted, equally spread over domains.
     pub(crate) async fn generated(domains: usize, tools_each: usize) -> anyhow::Result<Self> {
-        let pool: Vec<Value> = corpus()?.into_iter().flatten().collect();
+        let pool: Vec<Value> = corpus::servers()?.into_iter().flatten().collect();
         let mut source = pool.iter().cycle();
         let servers = (0..domains).map(|domain| {
-            let tools = (0..tools_each).filter_map(|at| {
-                let mut tool = source.next()?.clone();
-                let name = format!("{}_{at}", tool["name"].as_str()?);
-                tool["name"] = name.into();
-                Some(tool)
-            });
-            (format!("domain_{domain}"), tools.collect::<Vec<Value>>())
+            let tools = corpus::renamed(&mut source, tools_each, |name, at| format!("{name}_{at}"));
+            (format!("domain_{domain}"), tools)
         });
         Self::start(servers.collect::<Vec<_>>()).await
     }
@@ -73,7 +69,7 @@ impl Registry {
             upstream.list(&upstream.tools);
             upstreams.push(upstream);
         }
-        Ok(Self { upstreams })
+        Ok(Self { upstreams, changes: AtomicUsize::new(0) })
     }
 
     /// How many tools there are.
@@ -108,7 +104,9 @@ impl Registry {
         let upstream = self.upstreams.get(number % self.upstreams.len()).context("an empty registry")?;
         let mut tools = upstream.tools.clone();
         let first = tools.first_mut().context("an upstream without tools")?;
-        let mark = format!("Revision {number} of this description.");
+        // What is registered already makes no version, so no two changes may be the same.
+        let revision = self.changes.fetch_add(1, Ordering::Relaxed);
+        let mark = format!("Revision {revision} of this description.");
         first["description"] = format!("{} {mark}", first["description"].as_str().unwrap_or_default()).into();
         let tool = first["name"].as_str().context("a name")?.to_owned();
         let bytes = upstream.list(&tools);
@@ -124,15 +122,4 @@ impl Upstream {
         self.server.set_tools(&texts.iter().map(String::as_str).collect::<Vec<_>>());
         texts.iter().map(String::len).sum()
     }
-}
-
-/// The tools of each server of the corpus.
-fn corpus() -> anyhow::Result<Vec<Vec<Value>>> {
-    let text = std::fs::read_to_string(Path::new(CORPUS)).context("the tool corpus cannot be read")?;
-    let corpus: Value = serde_json::from_str(&text)?;
-    let servers = corpus["servers"].as_array().context("no servers in the corpus")?;
-    servers
-        .iter()
-        .map(|server| server["tools"].as_array().cloned().context("a server without a list of tools"))
-        .collect()
 }
