@@ -3,8 +3,12 @@
 //! Owns the structure only: names that the schema does not know, names that it asks for. Types and values are
 //! the upstream's business; the arguments themselves are never rewritten, so big numbers stay as they are.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 
 use crate::{RawJson, Tool};
@@ -38,37 +42,20 @@ pub enum Problem {
     NotAnObject,
 }
 
-/// The part of a schema that says which names there are.
-struct Shape {
+/// Which names a tool's schema knows and asks for. Read once and kept, it spares every call a pass over the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameters {
     /// `None` when the schema does not say.
-    properties: Option<BTreeSet<String>>,
+    known: Option<BTreeSet<String>>,
+    /// Sorted, and only such as are known.
     required: Vec<String>,
+    /// Whether there may be names beside the known ones.
     open: bool,
 }
 
 /// Checks the names in a call's arguments; absent and `null` are no arguments.
 pub fn check(tool: &Tool, arguments: Option<&str>) -> Result<(), Vec<Problem>> {
-    let given = match arguments.map(str::trim) {
-        None | Some("null") => BTreeSet::new(),
-        Some(text) => keys(text).ok_or_else(|| vec![Problem::NotAnObject])?,
-    };
-    let Shape { properties: Some(properties), required, open } = Shape::of(&tool.input_schema) else {
-        return Ok(());
-    };
-    let unknown: Vec<String> = given.difference(&properties).cloned().collect();
-    // A required name that no property describes is a slip in the schema; nobody could fill it in.
-    let mut missing: Vec<String> =
-        required.into_iter().filter(|name| properties.contains(name) && !given.contains(name)).collect();
-    missing.sort();
-    missing.dedup();
-    let mut problems = Vec::new();
-    if !unknown.is_empty() && !open {
-        problems.push(Problem::Unknown(unknown));
-    }
-    if !missing.is_empty() {
-        problems.push(Problem::Missing(missing));
-    }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    Parameters::of(&tool.input_schema).check(arguments)
 }
 
 /// One sentence for the caller.
@@ -84,31 +71,81 @@ pub fn describe(name: &str, problems: &[Problem]) -> String {
     format!("Tool '{name}' cannot take these arguments: {}.", reasons.join("; "))
 }
 
-impl Shape {
-    /// Reads the top level only; what is malformed says nothing.
-    fn of(schema: &RawJson) -> Self {
+impl Parameters {
+    /// Reads the top level of an input schema; what is malformed says nothing.
+    pub fn of(schema: &RawJson) -> Self {
         let members: BTreeMap<String, &RawValue> = serde_json::from_str(schema.as_str()).unwrap_or_default();
-        let properties = members.get("properties").and_then(|raw| keys(raw.get()));
+        let known: Option<BTreeSet<String>> = members
+            .get("properties")
+            .and_then(|raw| keys(raw.get()))
+            .map(|keys| keys.into_iter().map(Cow::into_owned).collect());
         let required = members
             .get("required")
             .and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok())
             .into_iter()
             .flatten()
-            .filter_map(|raw| serde_json::from_str(raw.get()).ok())
-            .collect();
+            .filter_map(|raw| serde_json::from_str::<String>(raw.get()).ok())
+            // A required name that no property describes is a slip in the schema; nobody could fill it in.
+            .filter(|name| known.as_ref().is_some_and(|known| known.contains(name)));
+        let required = required.collect::<BTreeSet<_>>().into_iter().collect();
         let declared_open = ["additionalProperties", "unevaluatedProperties"]
             .iter()
             .any(|keyword| members.get(*keyword).is_some_and(|raw| raw.get() != "false"));
         let open = declared_open || OPENING.iter().any(|keyword| members.contains_key(*keyword));
-        Self { properties, required, open }
+        Self { known, required, open }
+    }
+
+    /// Checks the names in a call's arguments; absent and `null` are no arguments.
+    pub fn check(&self, arguments: Option<&str>) -> Result<(), Vec<Problem>> {
+        let given = match arguments.map(str::trim_ascii) {
+            None | Some("null") => Vec::new(),
+            Some(text) => keys(text).ok_or_else(|| vec![Problem::NotAnObject])?,
+        };
+        let Some(known) = &self.known else { return Ok(()) };
+        let mut problems = Vec::new();
+        if !self.open {
+            let unknown: BTreeSet<&str> =
+                given.iter().map(|name| &**name).filter(|name| !known.contains(*name)).collect();
+            if !unknown.is_empty() {
+                problems.push(Problem::Unknown(unknown.into_iter().map(ToOwned::to_owned).collect()));
+            }
+        }
+        let is_missing = |name: &&String| !given.iter().any(|given| given == *name);
+        let missing: Vec<String> = self.required.iter().filter(is_missing).cloned().collect();
+        if !missing.is_empty() {
+            problems.push(Problem::Missing(missing));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }
 
-/// The keys of an object; its values are not read, so that no number can be too big.
-fn keys(text: &str) -> Option<BTreeSet<String>> {
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
-    Some(members.into_keys().collect())
+/// The keys of an object, as often as they stand there; its values are not read, so that no number can be too big.
+fn keys(text: &str) -> Option<Vec<Cow<'_, str>>> {
+    struct Keys;
+    impl<'de> Visitor<'de> for Keys {
+        type Value = Vec<Cow<'de, str>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut keys = Vec::new();
+            while let Some((Key(key), IgnoredAny)) = map.next_entry()? {
+                keys.push(key);
+            }
+            Ok(keys)
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let keys = deserializer.deserialize_map(Keys).ok()?;
+    deserializer.end().ok()?;
+    Some(keys)
 }
+
+/// A key that is copied only where it is written with escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn listed(names: &[String]) -> String {
     let mut text: Vec<String> = names.iter().take(MAX_NAMED).map(|name| format!("'{name}'")).collect();

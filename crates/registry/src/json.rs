@@ -25,57 +25,63 @@ pub enum Error {
 }
 
 /// A JSON document as text, exactly as it was received. Cloning is cheap.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RawJson(Arc<str>);
+#[derive(Clone)]
+pub struct RawJson(Arc<RawValue>);
 
 impl RawJson {
     /// Checks that the text is one JSON document and keeps it.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let raw: &RawValue = serde_json::from_str(text)?;
-        Ok(Self(raw.get().into()))
+        Ok(Self(serde_json::from_str::<Box<RawValue>>(text)?.into()))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.get()
     }
 
     /// Reads the document into a value; numbers beyond `f64` do not survive this.
     pub fn to_value(&self) -> Result<serde_json::Value, serde_json::Error> {
-        serde_json::from_str(&self.0)
+        serde_json::from_str(self.as_str())
     }
 }
 
 impl From<&RawValue> for RawJson {
     fn from(raw: &RawValue) -> Self {
-        Self(raw.get().into())
+        Self(raw.to_owned().into())
     }
 }
 
 impl From<&serde_json::Value> for RawJson {
+    #[expect(clippy::expect_used, reason = "a value has string keys and is written to memory")]
     fn from(value: &serde_json::Value) -> Self {
-        Self(value.to_string().into())
+        Self(serde_json::value::to_raw_value(value).expect("a value is JSON").into())
     }
 }
 
+impl PartialEq for RawJson {
+    /// The same text.
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for RawJson {}
+
 impl fmt::Debug for RawJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl Serialize for RawJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        <&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(&self.0))
-            .map_err(serde::ser::Error::custom)?
-            .serialize(serializer)
+        self.0.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for RawJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self::from(&*raw))
+        Ok(Self(Box::<RawValue>::deserialize(deserializer)?.into()))
     }
 }
 

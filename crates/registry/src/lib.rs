@@ -46,6 +46,7 @@ pub mod snapshot;
 pub mod suggest;
 #[cfg(any(test, feature = "test-util"))]
 pub mod test_util;
+pub mod tls;
 pub mod tool;
 pub mod upstream;
 pub mod version;
@@ -60,6 +61,7 @@ pub use protocol::Protocol;
 pub use rejection::{Rejection, Rule};
 pub use secret::Secret;
 pub use snapshot::{RequestKey, Snapshot};
+pub use tls::Tls;
 pub use tool::Tool;
 pub use version::Version;
 pub use view::View;

@@ -3,6 +3,7 @@
 //! Owns what matches. The order of the hits is a [`Ranking`]'s business, so that a better one can take its place
 //! without touching who may see what.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::View;
@@ -26,13 +27,14 @@ impl Ranking for ByName {
 
 /// The tools in which every word of the query occurs, whatever its case, in a name or the description.
 pub fn find<'v>(view: &'v View, query: &str, ranking: &dyn Ranking) -> Vec<&'v Entry> {
-    let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
+    // Each word once: saying one again finds the same and would cost a look into every tool.
+    let words: BTreeSet<String> = query.split_whitespace().map(str::to_lowercase).collect();
     let mut hits: Vec<&Entry> = view.entries().iter().filter(|entry| matches(entry, &words)).collect();
     ranking.order(query, &mut hits);
     hits
 }
 
-fn matches(entry: &Entry, words: &[String]) -> bool {
+fn matches(entry: &Entry, words: &BTreeSet<String>) -> bool {
     let tool = entry.tool();
     // The original name is searched too, so that a tool published under a longer one is still found.
     let texts = [entry.name(), tool.original_name.as_str(), &tool.description].map(str::to_lowercase);

@@ -12,7 +12,7 @@ pub use builder::Builder;
 
 use crate::digest::{Digest, Hasher};
 use crate::upstream::{Header, SessionMode};
-use crate::{Domain, Limits, Protocol, Secret, Tool, Version, View};
+use crate::{Domain, Limits, Protocol, Secret, Tls, Tool, Version, View};
 
 /// How a domain's tools are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub struct Endpoint {
     pub url: String,
     /// Configured headers, sent with every call.
     pub headers: Vec<Header>,
+    /// How connections are secured. Like the limits it is left out of digests, which must not help in guessing a key,
+    /// and a change of it changes `config_id`.
+    pub tls: Tls,
     /// Globs over the caller's header names that may pass through; absent passes all that may pass at all.
     pub forward_headers: Option<Vec<String>>,
     /// How sessions are used.
@@ -89,6 +92,7 @@ impl Endpoint {
         Self {
             url: url.into(),
             headers: Vec::new(),
+            tls: Tls::default(),
             forward_headers: None,
             session_mode: SessionMode::default(),
             limits: Limits::default(),
@@ -171,8 +175,16 @@ impl DomainSnapshot {
 
     fn compute_digest(&self) -> Digest {
         let Self { domain, description, endpoint, tools, pending, digest: _ } = self;
-        let Endpoint { url, headers, forward_headers, session_mode, limits: _, config_id, protocol: _ } =
-            endpoint;
+        let Endpoint {
+            url,
+            headers,
+            tls: _,
+            forward_headers,
+            session_mode,
+            limits: _,
+            config_id,
+            protocol: _,
+        } = endpoint;
         let mut hasher = Hasher::default()
             .text(domain.as_str())
             .text(description)

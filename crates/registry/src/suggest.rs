@@ -6,12 +6,16 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use crate::View;
-use crate::view::Entry;
+use crate::view::{Entry, MAX_PUBLISHED_CHARS};
 
 /// How many names are suggested.
 const MAX_SUGGESTIONS: usize = 3;
 /// How alike two names must be to count as a slip of the fingers.
 const TYPO_SIMILARITY: f64 = 0.75;
+/// Longer than any name can be, in bytes: nothing is near it, and looking would cost its length for every tool.
+const MAX_WANTED_BYTES: usize = 4 * MAX_PUBLISHED_CHARS;
+/// How many letters may differ in a slip of the fingers that goes before shared words.
+const FEW_LETTERS: usize = 2;
 /// Longer names are not compared letter by letter: that costs the product of the lengths.
 const MAX_TYPO_CHARS: usize = 128;
 
@@ -20,9 +24,11 @@ const MAX_TYPO_CHARS: usize = 128;
 enum Reason {
     /// One name holds the other; then by how many words they share.
     Contains(Reverse<usize>),
+    /// They differ by a letter or two; then by how many.
+    Slip(usize),
     /// They share that many words.
     Shares(Reverse<usize>),
-    /// They differ by a letter or two.
+    /// They are alike.
     Typo,
 }
 
@@ -31,9 +37,12 @@ pub fn similar(view: &View, name: &str) -> Vec<String> {
     among(view.entries().iter().map(Entry::name), name)
 }
 
-/// Up to three of `names` near `name`: first those that hold it or are held by it, then those that share words with
-/// it, then likely misspellings; equals by name.
+/// Up to three of `names` near `name`: first those that hold it or are held by it, then those a letter or two away,
+/// then those that share words with it, then likely misspellings; equals by name. Nothing is near a name that is longer than any can be.
 pub fn among<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Vec<String> {
+    if name.len() > MAX_WANTED_BYTES {
+        return Vec::new();
+    }
     let wanted = name.to_lowercase();
     let words: HashSet<&str> = wanted.split('_').collect();
     let mut found: Vec<(Reason, &str)> = names
@@ -48,12 +57,41 @@ fn reason(wanted: &str, words: &HashSet<&str>, candidate: &str) -> Option<Reason
     if candidate.contains(wanted) || wanted.contains(candidate) {
         return Some(Reason::Contains(Reverse(shared)));
     }
-    if shared > 0 {
-        return Some(Reason::Shares(Reverse(shared)));
-    }
     let comparable = wanted.len() <= MAX_TYPO_CHARS && candidate.len() <= MAX_TYPO_CHARS;
-    (comparable && strsim::normalized_damerau_levenshtein(wanted, candidate) >= TYPO_SIMILARITY)
-        .then_some(Reason::Typo)
+    let likeness = if comparable { Likeness::of(wanted, candidate) } else { Likeness::None };
+    match (likeness, shared) {
+        (Likeness::Slip(letters), _) => Some(Reason::Slip(letters)),
+        (_, 1..) => Some(Reason::Shares(Reverse(shared))),
+        (Likeness::Typo, _) => Some(Reason::Typo),
+        (Likeness::None, _) => None,
+    }
+}
+
+/// How alike two names are, letter by letter.
+enum Likeness {
+    None,
+    Typo,
+    /// That few letters differ.
+    Slip(usize),
+}
+
+impl Likeness {
+    fn of(wanted: &str, candidate: &str) -> Self {
+        let (one, other) = (wanted.chars().count(), candidate.chars().count());
+        let longest = one.max(other);
+        // As many letters differ as one name is longer than the other; most are done with here.
+        if one.abs_diff(other) * 4 > longest {
+            return Self::None;
+        }
+        let letters = strsim::damerau_levenshtein(wanted, candidate);
+        #[expect(clippy::cast_precision_loss, reason = "both are lengths of names")]
+        let similarity = 1.0 - letters as f64 / longest.max(1) as f64;
+        match letters {
+            _ if similarity < TYPO_SIMILARITY => Self::None,
+            0..=FEW_LETTERS => Self::Slip(letters),
+            _ => Self::Typo,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Owns the plain data and its defaults. Never connects to anything, never checks an address (that is the url
 //! guard of `toolplane-upstream`), never stores.
 
-use crate::{Domain, Limits, Secret};
+use crate::{Domain, Limits, Secret, Tls};
 
 /// A configured header: the name in lower case, the value a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub struct Upstream {
     pub description: String,
     /// Sent with every request to it.
     pub headers: Vec<Header>,
+    /// How connections to it are secured, where the system does not say.
+    pub tls: Tls,
     /// Globs over the caller's header names that may pass through; absent passes all that may pass at all.
     pub forward_headers: Option<Vec<String>>,
     /// Which of its tools are admitted.
@@ -89,6 +91,7 @@ impl Upstream {
             discovery_url: None,
             description: String::new(),
             headers: Vec::new(),
+            tls: Tls::default(),
             forward_headers: None,
             filter: ToolFilter::default(),
             schema_policy: SchemaPolicy::default(),

@@ -11,8 +11,9 @@
 //! Never drops a tool for its name, and never decides what is visible: the caller passes that in.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::arguments::Parameters;
 use crate::digest::Hasher;
 use crate::snapshot::DomainSnapshot;
 use crate::{Domain, Tool, ToolName};
@@ -27,6 +28,8 @@ pub struct Entry {
     name: Arc<str>,
     domain: Arc<DomainSnapshot>,
     tool: Arc<Tool>,
+    /// Read from the schema when it is first called.
+    parameters: OnceLock<Box<Parameters>>,
 }
 
 /// The visible tools, indexed. Building one costs a pass over the registry; reading it takes no lock.
@@ -57,6 +60,11 @@ impl Entry {
     pub fn tool(&self) -> &Tool {
         &self.tool
     }
+
+    /// Which arguments it knows and asks for.
+    pub fn parameters(&self) -> &Parameters {
+        self.parameters.get_or_init(|| Box::new(Parameters::of(&self.tool.input_schema)))
+    }
 }
 
 // ---- View ----
@@ -76,7 +84,12 @@ impl View {
         let mut entries: Vec<Entry> = tools
             .iter()
             .zip(names)
-            .map(|((domain, tool), name)| Entry { name, domain: Arc::clone(domain), tool: Arc::clone(tool) })
+            .map(|((domain, tool), name)| Entry {
+                name,
+                domain: Arc::clone(domain),
+                tool: Arc::clone(tool),
+                parameters: OnceLock::new(),
+            })
             .collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Self::index(entries)

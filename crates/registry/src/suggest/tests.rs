@@ -63,6 +63,20 @@ fn a_misspelt_name_is_found() {
     assert_eq!(of(&["search", "enrich"], "delete"), [""; 0]);
 }
 
+#[test]
+fn a_slip_of_the_fingers_goes_before_shared_words() {
+    let tools = ["list_apples", "list_boxes", "list_cups", "list_issues"];
+    assert_eq!(of(&tools, "list_isues"), ["list_issues", "list_apples", "list_boxes"]);
+    assert_eq!(of(&tools, "list_sisues"), ["list_issues", "list_apples", "list_boxes"]);
+}
+
+#[test]
+fn nothing_is_near_a_name_longer_than_any() {
+    let held = |bytes: usize| format!("echo{}", "_".repeat(bytes - 4));
+    assert_eq!(of(&CRM, &held(MAX_WANTED_BYTES)), ["echo"]);
+    assert_eq!(of(&CRM, &held(MAX_WANTED_BYTES + 1)), [""; 0]);
+}
+
 proptest! {
     #[test]
     fn suggestions_are_few_and_visible(name in any::<String>()) {
