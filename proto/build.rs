@@ -16,15 +16,18 @@ const FILES: [&str; 9] = [
     "toolplane/sync/v1/sync.proto",
 ];
 
-const SECRET_BEARING: [&str; 8] = [
+const SECRET_BEARING: [&str; 11] = [
     "toolplane.admin.v1.CreateTokenResponse",
     "toolplane.admin.v1.Upstream",
+    "toolplane.admin.v1.UpstreamTls",
     "toolplane.sync.v1.CheckCredentialRequest",
     "toolplane.sync.v1.DeregisterServerRequest",
     "toolplane.sync.v1.Header",
     "toolplane.sync.v1.ListServersRequest",
     "toolplane.sync.v1.RefreshServerRequest",
     "toolplane.sync.v1.RegisterServerRequest",
+    "toolplane.sync.v1.RequestKey",
+    "toolplane.sync.v1.Tls",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

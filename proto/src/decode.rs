@@ -94,7 +94,7 @@ impl TryFrom<sync::Endpoint> for Endpoint {
 
     fn try_from(endpoint: sync::Endpoint) -> Result<Self, Error> {
         let mode = endpoint.session_mode();
-        let sync::Endpoint { url, headers, forward_headers, session_mode, config_id, limits, protocol } =
+        let sync::Endpoint { url, headers, forward_headers, session_mode, config_id, limits, protocol, tls } =
             endpoint;
         let session_mode = match mode {
             sync::SessionMode::Isolated => SessionMode::Isolated,
@@ -110,7 +110,8 @@ impl TryFrom<sync::Endpoint> for Endpoint {
         let forward_headers = forward_headers.map(|sync::HeaderGlobs { globs }| globs);
         let protocol = protocol.as_ref().map(crate::protocol::decode).unwrap_or_default();
         let limits = limits.as_ref().map(TryInto::try_into).transpose()?.unwrap_or_default();
-        Ok(Self { url, headers, forward_headers, session_mode, limits, config_id, protocol })
+        let tls = tls.map(Into::into).unwrap_or_default();
+        Ok(Self { url, headers, tls, forward_headers, session_mode, limits, config_id, protocol })
     }
 }
 

@@ -55,7 +55,8 @@ impl From<&Header> for sync::Header {
 
 impl From<&Endpoint> for sync::Endpoint {
     fn from(endpoint: &Endpoint) -> Self {
-        let Endpoint { url, headers, forward_headers, session_mode, limits, config_id, protocol } = endpoint;
+        let Endpoint { url, headers, tls, forward_headers, session_mode, limits, config_id, protocol } =
+            endpoint;
         Self {
             url: url.clone(),
             headers: headers.iter().map(Into::into).collect(),
@@ -64,6 +65,7 @@ impl From<&Endpoint> for sync::Endpoint {
             limits: crate::limits::said(limits),
             config_id: config_id.clone(),
             protocol: crate::protocol::encode(*protocol),
+            tls: crate::tls::said(tls),
         }
     }
 }

@@ -17,8 +17,9 @@
 pub mod decode;
 pub mod encode;
 pub mod limits;
-mod protocol;
+pub mod protocol;
 mod redacted;
+pub mod tls;
 
 mod generated {
     #![expect(

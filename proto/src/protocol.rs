@@ -5,7 +5,7 @@ use toolplane_registry::protocol::{Protocol, Revision, STATELESS};
 use crate::sync;
 
 /// What is not known is not said.
-pub(crate) fn encode(protocol: Protocol) -> Option<sync::Protocol> {
+pub fn encode(protocol: Protocol) -> Option<sync::Protocol> {
     let (era, version, issues_sessions) = match protocol {
         Protocol::Unknown => return None,
         Protocol::Stateless => (sync::Era::Stateless, STATELESS, false),
@@ -16,7 +16,7 @@ pub(crate) fn encode(protocol: Protocol) -> Option<sync::Protocol> {
 
 /// What a newer control plane found and this build does not know is as good as not known: a call finds its own way
 /// then.
-pub(crate) fn decode(protocol: &sync::Protocol) -> Protocol {
+pub fn decode(protocol: &sync::Protocol) -> Protocol {
     match (protocol.era(), Revision::parse(&protocol.version)) {
         (sync::Era::Stateless, _) if protocol.version == STATELESS => Protocol::Stateless,
         (sync::Era::Handshake, Some(revision)) => {

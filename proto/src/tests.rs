@@ -3,7 +3,7 @@ use prost::Message as _;
 use toolplane_registry::snapshot::{Builder, DomainSnapshot, Endpoint};
 use toolplane_registry::test_util::a_tool;
 use toolplane_registry::upstream::{Header, SessionMode};
-use toolplane_registry::{Domain, RawJson, Secret, Tool, Version};
+use toolplane_registry::{Domain, RawJson, Secret, Tls, Tool, Version};
 
 use crate::{decode, encode, sync};
 
@@ -15,6 +15,11 @@ fn a_domain(name: &str) -> DomainSnapshot {
     };
     let endpoint = Endpoint {
         headers: vec![Header { name: "authorization".into(), value: Secret::new("Bearer x".into()) }],
+        tls: Tls {
+            ca: Some(Secret::new("their ca".into())),
+            client_certificate: Some(Secret::new("our certificate".into())),
+            client_key: Some(Secret::new("our key".into())),
+        },
         forward_headers: Some(vec!["x-*".into()]),
         session_mode: SessionMode::Shared,
         config_id: "c1".into(),
@@ -31,6 +36,15 @@ fn a_domain_survives_the_wire() {
     assert_eq!(back.digest(), entry.digest());
     assert_eq!(back.endpoint(), entry.endpoint());
     assert_eq!(back.tools(), entry.tools());
+}
+
+/// A node of a release that does not know the field computes the digest that the control plane sent.
+#[test]
+fn digests_say_nothing_of_tls() {
+    let entry = a_domain("apollo");
+    let endpoint = Endpoint { tls: Tls::default(), ..entry.endpoint().clone() };
+    let plain = DomainSnapshot::new(entry.domain().clone(), "words".into(), endpoint, entry.tools().to_vec());
+    assert_eq!(plain.digest(), entry.digest());
 }
 
 #[test]
@@ -69,12 +83,15 @@ fn unknown_fields_are_tolerated() {
 }
 
 #[test]
-fn debug_shows_no_header_value() {
+fn debug_shows_no_credential() {
     let update = encode::full_update(
         &Builder::new(Version::new("s", 1)).domain(a_domain("apollo")).build().unwrap(),
         "n".into(),
     );
-    assert!(!format!("{update:?}").contains("Bearer x"));
+    let shown = format!("{update:?}");
+    for secret in ["Bearer x", "our certificate", "our key"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
 }
 
 proptest! {

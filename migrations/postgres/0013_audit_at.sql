@@ -1,0 +1,2 @@
+-- Old audit records are found by their time, so that a look that finds none costs nothing.
+CREATE INDEX audit_at ON audit (at);
