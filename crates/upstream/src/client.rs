@@ -7,6 +7,9 @@
 //! Calls are cancelled by dropping their future; an open session is told so and closed in the background.
 
 mod era;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handshake;
 mod identity;
 mod listing;
@@ -14,6 +17,7 @@ mod message;
 mod note;
 mod probe;
 mod result;
+mod resume;
 mod session;
 mod spares;
 mod sse;
@@ -26,18 +30,20 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::sync::watch;
 use toolplane_registry::upstream::SessionMode;
-use toolplane_registry::{Domain, Protocol, RawJson};
+use toolplane_registry::{Domain, Protocol, RawJson, Tls};
 use tracing::{Instrument as _, field};
 
 use self::era::{Next, Step, Trail};
 use self::message::Ask;
 use self::session::Sessions;
 use self::transport::{Peer, Transport};
+use crate::connector::{Room, Secured};
 use crate::{Connector, Error};
 
 pub use self::listing::Listing;
 pub use self::note::{Listen, Note};
 pub use self::result::{Answer, InputRequired, ToolResult};
+pub use self::spares::SpareSessions;
 
 /// An upstream as one request reaches it.
 #[derive(Debug, Clone)]
@@ -46,6 +52,8 @@ pub struct Target {
     pub url: String,
     /// Sent with every HTTP request of the exchange; see [`crate::auth::outgoing_headers`].
     pub headers: HeaderMap,
+    /// The pool for its own TLS settings, see [`Connector::secure`]; absent: connections are secured as the system says.
+    pub tls: Option<Secured>,
     /// How sessions are used, should it ask for them.
     pub session_mode: SessionMode,
     /// Identifies its configuration. What is remembered about an upstream is forgotten when this changes.
@@ -78,6 +86,9 @@ pub struct ToolCall {
     pub log_level: Option<String>,
     /// Who hears what the upstream says meanwhile; absent: nobody.
     pub listener: Option<Arc<dyn Listen>>,
+    /// Where a large reply has to fit in; absent: the connector's own limit is all. What a reply takes stays taken once
+    /// it was read to its end: giving that back is for whoever has the room.
+    pub room: Option<Arc<dyn Room>>,
 }
 
 /// Lists and calls tools. Clones share connections and sessions.
@@ -93,6 +104,7 @@ impl Target {
         Self {
             url: url.into(),
             headers: HeaderMap::new(),
+            tls: None,
             session_mode: SessionMode::default(),
             config_id: String::new(),
             protocol: Protocol::default(),
@@ -107,6 +119,11 @@ impl Client {
         let transport = Arc::new(Transport::new(connector));
         let sessions = Arc::new(Sessions::new(Arc::clone(&transport)));
         Self { transport, sessions }
+    }
+
+    /// The pool for TLS settings of an upstream's own, with the usual limit on connecting; see [`Connector::secure`].
+    pub fn secure(&self, tls: &Tls) -> Option<Secured> {
+        self.transport.secure(tls)
     }
 
     /// Finds out how an upstream speaks, and lists all its tools, page by page. Whatever the target says of its
@@ -142,6 +159,11 @@ impl Client {
     /// How many sessions were opened ahead of need and wait for a call.
     pub fn spare_sessions(&self) -> watch::Receiver<usize> {
         self.sessions.spares()
+    }
+
+    /// The same per upstream, for whoever exports it.
+    pub fn spare_sessions_by_domain(&self) -> SpareSessions {
+        self.sessions.spares_by_domain()
     }
 
     /// Opens no more sessions ahead of need and ends those that wait for a call. Calls go on.
@@ -190,8 +212,12 @@ impl Client {
             Error::Status(400 | 404) => step == Step::Handshake,
             _ => false,
         };
-        let peer = Peer::new(&target.url, &target.headers);
-        if is_suspect && self.transport.is_old_transport(&peer).await { Error::OldTransport } else { error }
+        let peer = Peer::new(target);
+        if is_suspect && Box::pin(self.transport.is_old_transport(&peer)).await {
+            Error::OldTransport
+        } else {
+            error
+        }
     }
 }
 

@@ -1,29 +1,45 @@
 //! The one HTTP client that reaches upstreams.
 //!
-//! Owns the connection pool, TLS, time and size limits, and the enforcement of the url guard: literal addresses
-//! are checked before each request, names when they are resolved for a connection. Follows no redirect, uses no
-//! proxy, keeps no cookie. Never interprets a body; that is [`crate::client`].
+//! Owns the connection pools, time and size limits, and the enforcement of the url guard: literal addresses are checked
+//! before each request, names when they are resolved for a connection. All upstreams share a pool, but for those with
+//! TLS settings of their own, which share one with nobody but upstreams of the same settings ([`Secured`]). Follows no
+//! redirect, uses no proxy, keeps no cookie. Never interprets a body; that is [`crate::client`].
 
+mod failure;
 mod resolver;
+mod room;
+mod secured;
 mod special;
+mod trust;
 
-use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use reqwest::redirect;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use toolplane_registry::Tls;
 
-use self::resolver::{GuardedResolver, Refused};
+use self::resolver::GuardedResolver;
+use self::room::Share;
+use self::secured::Pools;
 use self::special::{Special, Specials};
+use self::trust::System;
 use crate::Error;
 use crate::guard::{self, Policy};
 use crate::limits::Timeouts;
 
+pub use self::room::Room;
+pub use self::secured::Secured;
+pub(crate) use self::trust::provider;
+
 /// How much of an announced body is believed in before it arrives.
 const MAX_TRUSTED_BYTES: usize = 256 << 10;
+/// How long nothing may come by HTTP/2, where requests wait, before the upstream is asked whether it is still there,
+/// and how long it may take to say so. One connection carries all of them, so that one that is dead hurts them all.
+const PING_AFTER: Duration = Duration::from_secs(20);
+const PONG_WITHIN: Duration = Duration::from_secs(10);
 
 /// Limits and rules of the connector.
 #[derive(Debug, Clone)]
@@ -56,14 +72,31 @@ pub struct Options {
     pub spare_session_ttl: Duration,
 }
 
-/// A guarded, pooled HTTP client. Clones share the pool.
+/// A guarded, pooled HTTP client. Clones share the pools.
 #[derive(Debug, Clone)]
 pub struct Connector {
     http: reqwest::Client,
-    options: Arc<Options>,
+    parts: Arc<Parts>,
+    specials: Specials,
+    pools: Pools,
+}
+
+/// What every pool is made of.
+#[derive(Debug)]
+struct Parts {
+    options: Options,
+    system: System,
+    /// As the system says. One for all its pools: sessions are resumed across them.
     tls: ClientConfig,
     resolver: Arc<GuardedResolver>,
-    specials: Specials,
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Destination<'a> {
+    pub(crate) url: &'a str,
+    /// Absent: connections are secured as the system says.
+    pub(crate) tls: Option<&'a Secured>,
 }
 
 /// A reply whose body is still to be read, in bounded steps.
@@ -74,6 +107,7 @@ pub(crate) struct Response {
     limit: usize,
     /// Longest pause between two pieces.
     idle: Option<Duration>,
+    share: Share,
 }
 
 // ---- Options ----
@@ -108,37 +142,52 @@ impl Connector {
     }
 
     fn with_resolver(options: Options, resolver: GuardedResolver) -> Result<Self, Error> {
-        let (tls, resolver) = (tls()?, Arc::new(resolver));
-        let http = connect(&options, &tls, &resolver, options.connect_timeout)?;
-        Ok(Self { http, options: Arc::new(options), tls, resolver, specials: Specials::default() })
+        let system = System::load();
+        let tls = system.config()?;
+        let parts = Parts { options, system, tls, resolver: Arc::new(resolver) };
+        let http = parts.connect(parts.tls.clone(), parts.options.connect_timeout)?;
+        Ok(Self { http, parts: Arc::new(parts), specials: Specials::default(), pools: Pools::default() })
     }
 
     /// Gives addresses limits of their own, in place of those given before. Exchanges under way keep what they have.
     pub fn set_timeouts(&self, by_url: impl Iterator<Item = (String, Timeouts)>) -> Result<(), Error> {
-        self.specials.set(by_url, |limit| connect(&self.options, &self.tls, &self.resolver, limit))
+        self.specials.set(by_url, |limit| self.parts.connect(self.parts.tls.clone(), limit))
+    }
+
+    /// The pool for TLS settings of an upstream's own, there for as long as somebody holds it; `None` where it has none.
+    /// `connect` limits connecting in place of the connector's own limit. Costs a hash of the settings: what does not
+    /// hold in them is told by the requests that are made with it.
+    pub fn secure(&self, tls: &Tls, connect: Option<Duration>) -> Option<Secured> {
+        let limit = connect.unwrap_or(self.parts.options.connect_timeout);
+        (!tls.is_default()).then(|| self.pools.of(tls, limit))
     }
 
     /// The limits it was built with.
     pub fn options(&self) -> &Options {
-        &self.options
+        &self.parts.options
     }
 
     /// Sends one request and waits for the head of its reply.
     pub(crate) async fn send(
         &self,
         method: Method,
-        url: &str,
+        destination: Destination<'_>,
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response, Error> {
+        let Destination { url, tls } = destination;
         let Special { timeouts, http } = self.specials.of(url);
         // Literal addresses never reach the resolver, so they are checked here, each time.
-        let url = guard::check_url(url, &self.options.guard).map_err(Error::Refused)?;
-        let http = http.as_ref().unwrap_or(&self.http);
+        let url = guard::check_url(url, &self.options().guard).map_err(Error::Refused)?;
+        let http = match tls {
+            Some(secured) => secured.http(&self.parts)?,
+            None => http.as_ref().unwrap_or(&self.http),
+        };
         let request = http.request(method, url).headers(headers).body(body);
-        let inner = within(timeouts.first_byte, request.send()).await?;
-        let limit = self.options.max_response_bytes;
-        Ok(Response { inner, read: 0, limit, idle: timeouts.idle })
+        let has_own_ca = tls.is_some_and(Secured::has_own_ca);
+        let inner = within(timeouts.first_byte, request.send(), has_own_ca).await?;
+        let limit = self.options().max_response_bytes;
+        Ok(Response { inner, read: 0, limit, idle: timeouts.idle, share: Share::default() })
     }
 }
 
@@ -158,9 +207,24 @@ impl Response {
         self.limit = self.limit.min(limit);
     }
 
+    /// Has what is held of the body counted, from here on.
+    pub(crate) fn count_in(&mut self, room: Arc<dyn Room>) {
+        self.share = Share::of(room);
+    }
+
+    /// Notes how much of the body its reader holds, or is about to.
+    pub(crate) fn hold(&mut self, held: usize) -> Result<(), Error> {
+        self.share.hold(held)
+    }
+
+    /// What is held has become somebody else's; nothing that follows is counted.
+    pub(crate) fn hand_on(&mut self) {
+        self.share.hand_on();
+    }
+
     /// The next piece of the body.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some(chunk) = within(self.idle, self.inner.chunk()).await? else {
+        let Some(chunk) = within(self.idle, self.inner.chunk(), false).await? else {
             return Ok(None);
         };
         self.read = self.read.saturating_add(chunk.len());
@@ -179,8 +243,10 @@ impl Response {
         // What is announced is not yet sent: memory grows with what arrives.
         let mut body = Vec::with_capacity(announced.min(MAX_TRUSTED_BYTES));
         while let Some(chunk) = self.chunk().await? {
+            self.hold(body.len() + chunk.len())?;
             body.extend_from_slice(&chunk);
         }
+        self.hand_on();
         Ok(body)
     }
 
@@ -189,85 +255,42 @@ impl Response {
     }
 }
 
-/// The HTTP client itself.
-#[expect(clippy::disallowed_methods, reason = "the one place that may: everything leaves through here")]
-fn connect(
-    options: &Options,
-    tls: &ClientConfig,
-    resolver: &Arc<GuardedResolver>,
-    limit: Duration,
-) -> Result<reqwest::Client, Error> {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls.clone())
-        .dns_resolver(Arc::clone(resolver))
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        .tcp_nodelay(true)
-        .user_agent(concat!("toolplane/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(limit)
-        .timeout(options.total_timeout)
-        .pool_idle_timeout(options.pool_idle_timeout)
-        .pool_max_idle_per_host(options.pool_max_idle_per_host)
-        .build()
-        .map_err(|error| Error::Setup(innermost(&error)))
+// ---- Parts ----
+
+impl Parts {
+    /// A pool.
+    #[expect(clippy::disallowed_methods, reason = "the one place that may: everything leaves through here")]
+    fn connect(&self, tls: ClientConfig, limit: Duration) -> Result<reqwest::Client, Error> {
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Arc::clone(&self.resolver))
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(PING_AFTER)
+            .http2_keep_alive_timeout(PONG_WITHIN)
+            .user_agent(concat!("toolplane/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(limit)
+            .timeout(self.options.total_timeout)
+            .pool_idle_timeout(self.options.pool_idle_timeout)
+            .pool_max_idle_per_host(self.options.pool_max_idle_per_host)
+            .build()
+            .map_err(|error| failure::setup(&error))
+    }
 }
 
 /// Waits for a part of an exchange, within its limit where there is one.
 async fn within<T>(
     limit: Option<Duration>,
     part: impl Future<Output = Result<T, reqwest::Error>>,
+    has_own_ca: bool,
 ) -> Result<T, Error> {
     let outcome = match limit {
         None => part.await,
         Some(limit) => tokio::time::timeout(limit, part).await.map_err(|_| Error::Timeout)?,
     };
-    outcome.map_err(|error| classify(&error))
-}
-
-/// TLS on ring with the system's certificates. Without any, `https` upstreams fail and plain ones still work.
-fn tls() -> Result<ClientConfig, Error> {
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::warn!(%error, "some system certificates cannot be read");
-    }
-    let mut roots = RootCertStore::empty();
-    let (added, ignored) = roots.add_parsable_certificates(found.certs);
-    tracing::debug!(added, ignored, "loaded system certificates");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Setup(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-fn classify(error: &reqwest::Error) -> Error {
-    if let Some(refused) = causes(error).find_map(|cause| cause.downcast_ref::<Refused>()) {
-        return Error::Refused(refused.0.clone());
-    }
-    if error.is_connect() {
-        let reason = if error.is_timeout() { "timed out".to_owned() } else { innermost(error) };
-        return Error::Connect(reason);
-    }
-    if error.is_timeout() {
-        return Error::Timeout;
-    }
-    if error.is_builder() {
-        return Error::Setup(innermost(error));
-    }
-    Error::Interrupted(innermost(error))
-}
-
-fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(error.source(), |&cause| cause.source())
-}
-
-/// The innermost cause: the outer ones of the HTTP client repeat the URL with everything in it.
-fn innermost(error: &reqwest::Error) -> String {
-    causes(error).last().map_or_else(|| "unknown cause".to_owned(), ToString::to_string)
+    outcome.map_err(|error| failure::classify(&error, has_own_ca))
 }
 
 #[cfg(test)]
@@ -280,8 +303,9 @@ mod tests {
         let resolver = GuardedResolver::new(Policy { allow_private: false });
         let connector = Connector::with_resolver(Options::default(), resolver).unwrap();
         let url = "http://localhost:9/mcp?token=s3cret";
-        let error =
-            connector.send(Method::POST, url, HeaderMap::new(), Bytes::new()).await.map(drop).unwrap_err();
+        let destination = Destination { url, tls: None };
+        let sent = connector.send(Method::POST, destination, HeaderMap::new(), Bytes::new()).await;
+        let error = sent.map(drop).unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(matches!(error, Error::Refused(_)) && text.contains("loopback"), "{text}");
         assert!(!text.contains("s3cret"), "{text}");

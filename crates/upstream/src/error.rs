@@ -14,6 +14,9 @@ pub enum Error {
     /// No connection came about; nothing was sent.
     #[error("cannot connect to the upstream: {0}")]
     Connect(String),
+    /// No secure connection came about; nothing was sent.
+    #[error("cannot connect to the upstream securely: {0}")]
+    Tls(String),
     /// The deadline passed.
     #[error("the upstream did not answer in time")]
     Timeout,
@@ -40,6 +43,9 @@ pub enum Error {
         /// What was counted.
         unit: &'static str,
     },
+    /// Whoever called has no room for the reply now; the call has run.
+    #[error("there is no room for the upstream's reply")]
+    NoRoom,
     /// What the upstream sent is not what the protocol asks for.
     #[error("the upstream broke the protocol: {0}")]
     Protocol(String),
@@ -65,7 +71,9 @@ impl Error {
             Self::Refused(_) => ErrorCode::InvalidInput,
             Self::Timeout => ErrorCode::Timeout,
             Self::Setup(_) => ErrorCode::Internal,
+            Self::NoRoom => ErrorCode::Unavailable,
             Self::Connect(_)
+            | Self::Tls(_)
             | Self::Interrupted(_)
             | Self::Unauthorized(_)
             | Self::Status(_)
@@ -80,7 +88,12 @@ impl Error {
     pub fn was_sent(&self) -> bool {
         !matches!(
             self,
-            Self::Refused(_) | Self::Connect(_) | Self::Unauthorized(_) | Self::OldTransport | Self::Setup(_)
+            Self::Refused(_)
+                | Self::Connect(_)
+                | Self::Tls(_)
+                | Self::Unauthorized(_)
+                | Self::OldTransport
+                | Self::Setup(_)
         )
     }
 
@@ -92,6 +105,7 @@ impl Error {
                 | Self::Status(_)
                 | Self::OldTransport
                 | Self::TooLarge { .. }
+                | Self::NoRoom
                 | Self::Protocol(_)
                 | Self::Rpc { .. }
         )
@@ -100,7 +114,7 @@ impl Error {
     /// Whether the same request may succeed a little later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Timeout | Self::Interrupted(_) => true,
+            Self::Connect(_) | Self::Timeout | Self::Interrupted(_) | Self::NoRoom => true,
             Self::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
             _ => false,
         }

@@ -56,6 +56,11 @@ pub fn check_addr(ip: IpAddr, policy: &Policy) -> Result<(), Rejection> {
     }
 }
 
+/// Whether an address is one of TLS.
+pub fn is_https(text: &str) -> bool {
+    parse(text).is_ok_and(|url| url.scheme() == "https")
+}
+
 /// Whether an address carries a user name or a password. One that cannot be read carries none that would be used.
 pub fn has_userinfo(text: &str) -> bool {
     parse(text).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())

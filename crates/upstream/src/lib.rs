@@ -3,7 +3,8 @@
 //! # Responsibilities
 //!
 //! * The *url guard*: which addresses may be registered, and, at connect time, which may be connected to.
-//! * One pooled HTTP client with limits on time and size, system certificates, no redirects and no proxy.
+//! * One pooled HTTP client with limits on time and size, the system's authorities, no redirects and no proxy, and
+//!   one more for every set of TLS settings that an upstream has of its own.
 //! * Which headers an upstream receives: configured ones, those of a hook, those of the caller.
 //! * Listing and calling tools over streamable HTTP, with JSON or event-stream replies, and the sessions that
 //!   upstreams may ask for. Tools and results stay raw JSON, so nothing of them is lost.
@@ -15,8 +16,9 @@
 //!
 //! # Layout
 //!
-//! [`guard`] is pure and used by admission too; [`connector`] is the HTTP client that obeys it; [`auth`] computes
-//! headers; [`client`] speaks MCP; [`limits`] keeps calls within deadlines, budgets and bulkheads; [`error`] says what went wrong and whether a repetition can help.
+//! [`guard`] and [`tls`] are pure and used by admission too; [`connector`] is the HTTP client that obeys them; [`auth`]
+//! computes headers; [`client`] speaks MCP; [`limits`] keeps calls within deadlines, budgets and bulkheads; [`error`]
+//! says what went wrong and whether a repetition can help.
 
 pub mod auth;
 pub mod client;
@@ -24,6 +26,7 @@ pub mod connector;
 pub mod error;
 pub mod guard;
 pub mod limits;
+pub mod tls;
 
 pub use client::Client;
 pub use connector::Connector;

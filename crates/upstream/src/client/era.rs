@@ -81,12 +81,14 @@ fn is_wrong_version(error: &Error) -> bool {
 
 /// Whether the upstream refuses the handshake revisions and does not rule out the stateless one.
 fn invites_stateless(error: &Error) -> bool {
-    let Error::Rpc { code: UNSUPPORTED_VERSION, data, .. } = error else { return false };
-    let supported = data.as_ref().and_then(|data: &RawJson| data.to_value().ok());
-    match supported.as_ref().and_then(|data| data.get("supported")?.as_array()) {
-        Some(versions) => versions.iter().any(|version| version == STATELESS),
-        None => true,
-    }
+    is_wrong_version(error) && lists_stateless(error) != Some(false)
+}
+
+/// Whether the stateless revision is among those that a refusal says are spoken; `None` where it says nothing of them.
+pub(super) fn lists_stateless(error: &Error) -> Option<bool> {
+    let Error::Rpc { code: UNSUPPORTED_VERSION, data, .. } = error else { return None };
+    let data = data.as_ref().and_then(|data: &RawJson| data.to_value().ok())?;
+    Some(data.get("supported")?.as_array()?.iter().any(|version| version == STATELESS))
 }
 
 fn is_rpc(error: &Error, wanted: i64) -> bool {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use toolplane_registry::protocol::{Protocol, Revision};
 
 use super::message;
@@ -31,12 +31,7 @@ pub(super) struct Session {
 }
 
 /// Introduces us to an upstream.
-pub(super) async fn open(
-    transport: &Arc<Transport>,
-    url: &str,
-    headers: &HeaderMap,
-) -> Result<Opened, Error> {
-    let peer = Peer::new(url, headers);
+pub(super) async fn open(transport: &Arc<Transport>, peer: Peer) -> Result<Opened, Error> {
     let id = transport.next_id();
     let body = message::write(Some(id), "initialize", Some(&message::initialize_params()))?;
     let reply = transport.request(&peer, id, body).await?;

@@ -40,7 +40,16 @@ impl Identity {
 
 /// Tells upstreams apart, by address and configuration.
 pub(super) fn upstream(target: &Target) -> Digest {
-    Hasher::default().text(&target.url).text(&target.config_id).finish()
+    place(target).finish()
+}
+
+fn place(target: &Target) -> Hasher {
+    let hasher = Hasher::default().text(&target.url).text(&target.config_id);
+    match &target.tls {
+        None => hasher,
+        // A session belongs to whom the certificate showed.
+        Some(secured) => hasher.field(secured.id().as_bytes()),
+    }
 }
 
 /// Headers that may outlive the call they came with.
@@ -61,7 +70,7 @@ fn caller(target: &Target) -> Digest {
         .filter(|(name, _)| !PER_CALL.contains(name))
         .collect();
     headers.sort_unstable();
-    let mut hasher = Hasher::default().text(&target.url).text(&target.config_id);
+    let mut hasher = place(target);
     for (name, value) in headers {
         hasher = hasher.text(name).field(value);
     }

@@ -1,7 +1,9 @@
 //! JSON-RPC messages, written and read without touching the JSON that only passes through.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use toolplane_registry::RawJson;
@@ -11,6 +13,7 @@ use super::ToolCall;
 use super::note::{Listen, Note};
 use super::stateless;
 use crate::Error;
+use crate::connector::Room;
 
 /// A JSON document that was received.
 pub(super) type Raw = Box<RawValue>;
@@ -155,6 +158,14 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// Where a large reply has to fit in.
+    pub(super) fn room(self) -> Option<Arc<dyn Room>> {
+        match self {
+            Self::List(_) => None,
+            Self::Call(call) => call.room.clone(),
+        }
+    }
+
     /// The request; `stamped` adds what the stateless revision asks for.
     pub(super) fn write(self, id: u64, stamped: bool) -> Result<Vec<u8>, Error> {
         match self {
@@ -223,7 +234,7 @@ pub(super) fn write_answer(id: &RawValue, method: &str) -> Vec<u8> {
 /// Sorts a message by what it means to whoever awaits the reply to `id`.
 pub(super) fn parse(text: &[u8], id: u64) -> Result<Incoming<'_>, Error> {
     let Envelope { id: message_id, method, params, result, error } =
-        serde_json::from_slice(text).map_err(|_| unreadable(text))?;
+        read(text).map_err(|error| unreadable(text, &error))?;
     if let Some(method) = method {
         return Ok(match message_id {
             Some(id) => Incoming::Request { id: id.to_owned(), method: method.into_owned() },
@@ -237,21 +248,21 @@ pub(super) fn parse(text: &[u8], id: u64) -> Result<Incoming<'_>, Error> {
         (None, Some(error)) if is_ours || message_id.is_none() => {
             Ok(Incoming::Reply(Err(parse_error(error))))
         }
-        _ if is_ours => Err(broken("the reply has neither a result nor an error")),
+        _ if is_ours => Err(broken("the reply must hold a result or an error, and not both")),
         _ => Ok(Incoming::Other),
     }
 }
 
 /// The JSON-RPC error of a reply that came with a failing status, provided that it answers `id`.
 pub(super) fn parse_refusal(text: &[u8], id: u64) -> Option<Error> {
-    let envelope: Envelope<'_> = serde_json::from_slice(text).ok()?;
+    let envelope: Envelope<'_> = read(text).ok()?;
     let answers_us = envelope.id?.get() == id.to_string();
     answers_us.then(|| envelope.error.map(parse_error)).flatten()
 }
 
 pub(super) fn parse_page(result: &RawValue) -> Result<Page, Error> {
     let PageFields { tools, next_cursor } =
-        serde_json::from_str(result.get()).map_err(|_| broken("the result is not a list of tools"))?;
+        read(result.get().as_bytes()).map_err(|_| broken("the result is not a list of tools"))?;
     Ok(Page {
         tools: tools.into_iter().map(RawJson::from).collect(),
         next_cursor: next_cursor.filter(|cursor| !cursor.is_empty()),
@@ -260,7 +271,7 @@ pub(super) fn parse_page(result: &RawValue) -> Result<Page, Error> {
 
 pub(super) fn parse_introduction(result: &RawValue) -> Result<Introduction, Error> {
     let InitializeFields { protocol_version, server_info } =
-        serde_json::from_str(result.get()).map_err(|_| broken("the result of `initialize` is malformed"))?;
+        read(result.get().as_bytes()).map_err(|_| broken("the result of `initialize` is malformed"))?;
     let revision = Revision::parse(&protocol_version)
         .ok_or_else(|| broken("the upstream settled on an unknown protocol version"))?;
     let server_name = server_info
@@ -269,18 +280,32 @@ pub(super) fn parse_introduction(result: &RawValue) -> Result<Introduction, Erro
     Ok(Introduction { revision, server_name })
 }
 
+/// Reads an object. A list is none: its items would be taken for members by their place.
+pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> serde_json::Result<T> {
+    let read = serde_json::from_slice(text)?;
+    if text.trim_ascii_start().starts_with(b"[") {
+        return Err(serde_json::Error::custom("a list is no object"));
+    }
+    Ok(read)
+}
+
 fn parse_error(error: &RawValue) -> Error {
-    match serde_json::from_str(error.get()) {
+    match read(error.get().as_bytes()) {
         Ok(ErrorFields { code, message, data }) => Error::Rpc { code, message, data },
         Err(_) => broken("the error of the reply is malformed"),
     }
 }
 
-fn unreadable(text: &[u8]) -> Error {
-    broken(match std::str::from_utf8(text) {
+fn unreadable(text: &[u8], error: &serde_json::Error) -> Error {
+    broken(match std::str::from_utf8(text).map(str::trim_start) {
         Err(_) => "a message is not valid UTF-8",
-        Ok(text) if text.trim_start().starts_with('<') => "it answers with a web page instead of JSON-RPC",
-        Ok(_) => "a message is not JSON-RPC",
+        Ok("") => "the reply is empty",
+        Ok(text) if text.starts_with('<') => "it answers with a web page instead of JSON-RPC",
+        Ok(_) if error.is_eof() => "a message breaks off",
+        Ok(_) if error.is_data() => {
+            "a message is JSON and no JSON-RPC: a member is of a wrong type, or is there twice"
+        }
+        Ok(_) => "a message is not JSON",
     })
 }
 

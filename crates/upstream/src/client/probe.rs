@@ -30,7 +30,7 @@ pub(super) async fn find(
     target: &Target,
     deadline: Duration,
 ) -> Result<Found, Error> {
-    let peer = Peer::new(&target.url, &target.headers);
+    let peer = Peer::new(target);
     let discovered = tokio::time::timeout(deadline / SHARE, discover(transport, &peer)).await;
     let refusal = match discovered {
         Ok(Ok(Some(Discovery { speaks_ours: true, server_name }))) => {
@@ -56,8 +56,16 @@ pub(super) async fn find(
     }
 }
 
-/// Asks for the stateless revision; `None` where the answer is not one of its own.
+/// Asks for the stateless revision, and once more where the refusal itself says that it is spoken.
 async fn discover(transport: &Transport, peer: &Peer) -> Result<Option<Discovery>, Error> {
+    match ask(transport, peer).await {
+        Err(error) if era::lists_stateless(&error) == Some(true) => ask(transport, peer).await,
+        answer => answer,
+    }
+}
+
+/// What the stateless revision answers; `None` where the answer is not one of its own.
+async fn ask(transport: &Transport, peer: &Peer) -> Result<Option<Discovery>, Error> {
     const METHOD: &str = "server/discover";
     let peer = peer.clone().stateless().mirroring(|headers| stateless::mirror(headers, METHOD, None));
     let id = transport.next_id();

@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 use toolplane_registry::RawJson;
 
 use super::message::broken;
 use crate::Error;
+
+/// Most content blocks, and most members: each costs far more memory than the two bytes in which it may be sent.
+const MAX_PARTS: usize = 100_000;
 
 /// The members of an object, in the order sent.
 pub(super) type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
@@ -59,7 +62,8 @@ struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Takes a result of `tools/call` apart; nothing in it is interpreted beyond the outermost members.
 pub(super) fn parse_answer(result: &RawValue) -> Result<Answer, Error> {
-    let members = members(result.get()).map_err(|_| broken("the result is not a tool result"))?;
+    let members =
+        members_within(MAX_PARTS, result.get()).map_err(|_| broken("the result is not a tool result"))?;
     if members.iter().any(|(key, value)| key == "resultType" && value.get() == "\"input_required\"") {
         return parse_input_required(members).map(Answer::InputRequired);
     }
@@ -111,14 +115,36 @@ fn parse_input_required(members: Members<'_>) -> Result<InputRequired, Error> {
 }
 
 fn parse_content(content: &RawValue) -> Result<Vec<RawJson>, Error> {
-    let blocks: Vec<&RawValue> =
-        serde_json::from_str(content.get()).map_err(|_| broken("the content is not an array"))?;
-    Ok(blocks.into_iter().map(RawJson::from).collect())
+    struct Reader;
+    impl<'de> Visitor<'de> for Reader {
+        type Value = Vec<RawJson>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut blocks = Vec::new();
+            while let Some(block) = items.next_element::<&'de RawValue>()? {
+                if blocks.len() == MAX_PARTS {
+                    return Err(A::Error::custom("too many"));
+                }
+                blocks.push(block.into());
+            }
+            Ok(blocks)
+        }
+    }
+    let blocks = serde_json::Deserializer::from_str(content.get()).deserialize_seq(Reader);
+    blocks.map_err(|_| broken("the content is not an array, or one of more than 100000 blocks"))
 }
 
 /// The members of an object, values untouched.
 pub(super) fn members(text: &str) -> Result<Members<'_>, serde_json::Error> {
-    struct Reader;
+    members_within(usize::MAX, text)
+}
+
+fn members_within(limit: usize, text: &str) -> Result<Members<'_>, serde_json::Error> {
+    struct Reader(usize);
     impl<'de> Visitor<'de> for Reader {
         type Value = Members<'de>;
 
@@ -129,13 +155,16 @@ pub(super) fn members(text: &str) -> Result<Members<'_>, serde_json::Error> {
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut members = Vec::new();
             while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                if members.len() == self.0 {
+                    return Err(A::Error::custom("too many"));
+                }
                 members.push((key, value));
             }
             Ok(members)
         }
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let members = deserializer.deserialize_map(Reader)?;
+    let members = deserializer.deserialize_map(Reader(limit))?;
     deserializer.end()?;
     Ok(members)
 }

@@ -22,7 +22,7 @@ use super::era::Step;
 use super::handshake::{self, Opened};
 use super::identity::{self, Identity};
 use super::message::{Ask, Raw};
-use super::spares::Spares;
+use super::spares::{SpareSessions, Spares};
 use super::stateless;
 use super::transport::{Peer, Transport};
 use super::{Target, ToolCall};
@@ -122,13 +122,13 @@ impl Sessions {
 
     /// A lease in a session of its own, by a handshake made now.
     pub(super) async fn fresh(&self, target: &Target) -> Result<Lease, Error> {
-        let opened = handshake::open(&self.transport, &target.url, &target.headers).await?;
+        let opened = Box::pin(handshake::open(&self.transport, Peer::new(target))).await?;
         Ok(self.lease(target, opened, Place::Fresh))
     }
 
     /// A lease that needs no handshake.
     pub(super) fn stateless(&self, target: &Target) -> Lease {
-        let peer = Peer::new(&target.url, &target.headers).stateless();
+        let peer = Peer::new(target).stateless();
         Lease { transport: Arc::clone(&self.transport), peer, opened: None, place: Place::Known }
     }
 
@@ -151,6 +151,11 @@ impl Sessions {
     /// How many sessions wait for a call.
     pub(super) fn spares(&self) -> watch::Receiver<usize> {
         self.spares.ready()
+    }
+
+    /// The same per upstream.
+    pub(super) fn spares_by_domain(&self) -> SpareSessions {
+        self.spares.by_domain()
     }
 
     /// Opens no more sessions ahead of need, and ends those that wait for a call.
@@ -176,7 +181,7 @@ impl Sessions {
             lease
         };
         if lease.opened.as_ref().is_some_and(|opened| opened.session.is_some()) {
-            self.spares.refill(&identity, &target.url, &target.headers);
+            self.spares.refill(&identity, target);
         }
         Ok(lease)
     }
@@ -187,7 +192,7 @@ impl Sessions {
         let mut is_fresh = false;
         let opening = async {
             is_fresh = true;
-            handshake::open(&self.transport, &target.url, &target.headers).await
+            Box::pin(handshake::open(&self.transport, Peer::new(target))).await
         };
         let opened = cell.get_or_try_init(|| opening).await?.clone();
         if is_fresh {
@@ -211,7 +216,7 @@ impl Sessions {
 
     fn lease(&self, target: &Target, opened: Opened, place: Place) -> Lease {
         // The headers are those of this call: a remembered handshake may stem from another caller.
-        let peer = Peer::new(&target.url, &target.headers).settled(opened.revision, opened.session_id());
+        let peer = Peer::new(target).settled(opened.revision, opened.session_id());
         Lease { transport: Arc::clone(&self.transport), peer, opened: Some(opened), place }
     }
 
@@ -240,7 +245,7 @@ impl Lease {
             &self.peer
         };
         let mut in_flight = InFlight { lease: self, id, answered: false };
-        let outcome = self.transport.request_heard(peer, id, body, ask.listener()).await;
+        let outcome = self.transport.request_for(peer, id, body, Some(ask)).await;
         in_flight.answered = true;
         outcome.map(|reply| reply.result)
     }

@@ -7,17 +7,17 @@
 //! when one expires unused. Callers that never come back (whose headers differ with every call) teach it to wait
 //! for a second call before it opens anything for a newcomer.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use http::HeaderMap;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use toolplane_registry::Digest;
+use toolplane_registry::{Digest, Domain};
 
+use super::Target;
 use super::handshake::{self, Opened};
 use super::identity::Identity;
-use super::transport::Transport;
+use super::transport::{Peer, Transport};
 
 /// Spares of newcomers that expired unused in a row, after which newcomers have to call twice.
 const PATIENCE: usize = 8;
@@ -47,14 +47,19 @@ struct Pool {
     ready: VecDeque<(u64, Opened)>,
     opening: usize,
     wanted: usize,
+    /// Whose sessions these are, where that is known.
+    domain: Option<Domain>,
 }
+
+/// Tells how many spares wait, and keeps none of them.
+#[derive(Debug, Clone, Default)]
+pub struct SpareSessions(Weak<Mutex<State>>);
 
 /// How a spare is opened.
 #[derive(Debug, Clone)]
 struct Seed {
     identity: Identity,
-    url: String,
-    headers: HeaderMap,
+    peer: Peer,
 }
 
 impl Spares {
@@ -70,6 +75,11 @@ impl Spares {
     /// How many wait for a call.
     pub(super) fn ready(&self) -> watch::Receiver<usize> {
         self.ready.subscribe()
+    }
+
+    /// How many wait for a call of which upstream.
+    pub(super) fn by_domain(&self) -> SpareSessions {
+        SpareSessions(Arc::downgrade(&self.state))
     }
 
     /// A spare for one call, the oldest first: it would be the next to expire.
@@ -88,11 +98,10 @@ impl Spares {
     }
 
     /// Opens what is missing, in the background.
-    pub(super) fn refill(&self, identity: &Identity, url: &str, headers: &HeaderMap) {
-        let missing = self.reserve(identity);
+    pub(super) fn refill(&self, identity: &Identity, target: &Target) {
+        let missing = self.reserve(identity, target.domain.as_ref());
         for _ in 0..missing {
-            let seed =
-                Seed { identity: *identity, url: url.to_owned(), headers: super::identity::lasting(headers) };
+            let seed = Seed { identity: *identity, peer: Peer::lasting(target) };
             let spares = self.clone();
             self.transport.keep_running(async move { spares.keep_one(seed).await });
         }
@@ -124,7 +133,7 @@ impl Spares {
     }
 
     /// How many to open now; they count as held from here on.
-    fn reserve(&self, identity: &Identity) -> usize {
+    fn reserve(&self, identity: &Identity, domain: Option<&Domain>) -> usize {
         let options = self.transport.options();
         let mut state = self.state();
         let room = options.max_spare_sessions.saturating_sub(state.held);
@@ -139,7 +148,8 @@ impl Spares {
                 state.pools.remove(&idle);
             }
             let wanted = usize::from(!is_wary);
-            state.pools.insert(identity.caller, Pool { wanted, ..Pool::default() });
+            let domain = domain.cloned();
+            state.pools.insert(identity.caller, Pool { wanted, domain, ..Pool::default() });
         }
         let Some(pool) = state.pools.get_mut(&identity.caller) else { return 0 };
         let missing = pool.wanted.saturating_sub(pool.ready.len() + pool.opening).min(room);
@@ -151,7 +161,8 @@ impl Spares {
     /// Opens one, offers it for as long as it may wait, and ends it if nobody took it.
     async fn keep_one(&self, seed: Seed) {
         let options = self.transport.options();
-        let opening = handshake::open(&self.transport, &seed.url, &seed.headers);
+        let Seed { identity, peer } = seed;
+        let opening = handshake::open(&self.transport, peer);
         // Not broken off by a stop: the upstream may have made the session already, and it has to be ended.
         let opened = match tokio::time::timeout(options.cleanup_timeout, opening).await {
             Ok(Ok(opened)) if opened.session.is_some() => Some(opened),
@@ -161,9 +172,9 @@ impl Spares {
             }
             _ => None,
         };
-        let Some(number) = self.offer(&seed.identity, opened) else { return };
+        let Some(number) = self.offer(&identity, opened) else { return };
         if self.stopping.run_until_cancelled(tokio::time::sleep(options.spare_session_ttl)).await.is_some() {
-            self.expire(&seed.identity, number);
+            self.expire(&identity, number);
         }
     }
 
@@ -219,5 +230,19 @@ impl Spares {
 impl Pool {
     fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.opening == 0
+    }
+}
+
+impl SpareSessions {
+    /// How many wait now, by upstream; upstreams without any are left out.
+    pub fn read(&self) -> BTreeMap<Domain, usize> {
+        let mut found = BTreeMap::new();
+        let Some(state) = self.0.upgrade() else { return found };
+        for pool in state.lock().unwrap_or_else(PoisonError::into_inner).pools.values() {
+            if let Some(domain) = pool.domain.as_ref().filter(|_| !pool.ready.is_empty()) {
+                *found.entry(domain.clone()).or_default() += pool.ready.len();
+            }
+        }
+        found
     }
 }

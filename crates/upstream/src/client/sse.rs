@@ -1,7 +1,9 @@
 //! An incremental reader of event streams.
 //!
-//! Owns the line and event rules of the WHATWG specification, of which only the data matters here. Bounded by
-//! whoever feeds it: it never holds more than was pushed.
+//! Owns the line and event rules of the WHATWG specification. Bounded by whoever feeds it: it never holds more than was
+//! pushed.
+
+use super::resume::{Place, Trace};
 
 /// Collects bytes and gives out the data of complete events.
 #[derive(Debug, Default)]
@@ -16,6 +18,7 @@ pub(super) struct Decoder {
     past_first_line: bool,
     data: Vec<u8>,
     has_data: bool,
+    trace: Trace,
 }
 
 impl Decoder {
@@ -27,12 +30,29 @@ impl Decoder {
         self.buffer.extend_from_slice(chunk);
     }
 
+    /// Where the stream can be taken up again, if at all.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.trace.place()
+    }
+
+    /// Another stream follows the one that has ended; what was not complete is sent again.
+    pub(super) fn begin_stream(&mut self) {
+        *self = Self { trace: std::mem::take(&mut self.trace), ..Self::default() };
+        self.trace.begin_stream();
+    }
+
+    /// How much is kept of what was pushed.
+    pub(super) fn held(&self) -> usize {
+        self.buffer.len() - self.start + self.data.len()
+    }
+
     /// The data of the next complete event that has any.
     pub(super) fn next_event(&mut self) -> Option<Vec<u8>> {
         loop {
             let end = self.find_line_end()?;
             let line = self.buffer.get(self.start..end).unwrap_or_default();
             if line.is_empty() {
+                self.trace.end_event();
                 if std::mem::take(&mut self.has_data) {
                     self.advance(end);
                     return Some(std::mem::take(&mut self.data));
@@ -49,6 +69,8 @@ impl Decoder {
                     }
                     self.data.extend_from_slice(value);
                     self.has_data |= !value.is_empty();
+                } else {
+                    self.trace.note(line);
                 }
             }
             self.advance(end);
@@ -120,6 +142,18 @@ mod tests {
         }
         let bytes: Vec<&[u8]> = STREAM.chunks(1).collect();
         assert_eq!(events(&bytes), whole);
+    }
+
+    #[test]
+    fn what_was_given_out_is_no_longer_held() {
+        let mut decoder = Decoder::default();
+        decoder.push(b"data: one\n\ndata: tw");
+        assert_eq!(decoder.held(), 19);
+        assert!(decoder.next_event().is_some() && decoder.next_event().is_none());
+        assert_eq!(decoder.held(), 8);
+        decoder.push(b"o\ndata: three\n");
+        assert!(decoder.next_event().is_none());
+        assert_eq!(decoder.held(), "two\nthree".len());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use toolplane_registry::RawJson;
 use toolplane_registry::protocol::STATELESS;
 
+use super::message::read;
 use super::result::{Members, members};
 
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -81,7 +82,7 @@ pub(super) fn stamp_for(
 
 /// Reads the result of `server/discover`; `None` where it is none, whatever else it is.
 pub(super) fn parse_discovery(result: &RawValue) -> Option<Discovery> {
-    let DiscoverFields { supported_versions, server_info, meta } = serde_json::from_str(result.get()).ok()?;
+    let DiscoverFields { supported_versions, server_info, meta } = read(result.get().as_bytes()).ok()?;
     let in_meta = meta.as_ref().and_then(|meta| meta.get("io.modelcontextprotocol/serverInfo"));
     let name = in_meta.or(server_info.as_ref()).and_then(|info| info.get("name")).and_then(Value::as_str);
     Some(Discovery {

@@ -3,28 +3,35 @@
 //! Owns what a message looks like on the wire and how a reply is found. Knows no sessions beyond the headers it
 //! is given; that is [`super::session`].
 
+mod stream;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
+use toolplane_registry::Tls;
 use toolplane_registry::protocol::{Revision, STATELESS};
 
-use super::message::{self, Incoming, Raw};
-use super::note::Listen;
+use super::message::{self, Ask, Incoming, Raw};
 use super::sse::Decoder;
-use crate::connector::{Options, Response};
+use super::{Target, identity};
+use crate::connector::{Destination, Options, Response, Secured};
 use crate::{Connector, Error};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// How much of a failing reply is read in search of a JSON-RPC error.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
+/// How long is waited for it. The status says what counts, and it is there already.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
+/// How many questions of an upstream are answered before its reply. Each costs a request.
+const MAX_QUESTIONS: usize = 32;
 /// How much of a stream is read in search of the first event of the older transport, and for how long.
 const MAX_PREAMBLE_BYTES: usize = 4 << 10;
 const OLD_TRANSPORT_PATIENCE: Duration = Duration::from_secs(3);
@@ -43,6 +50,7 @@ pub(super) struct Transport {
 pub(super) struct Peer {
     url: Arc<str>,
     headers: HeaderMap,
+    tls: Option<Secured>,
 }
 
 /// A successful reply.
@@ -56,17 +64,33 @@ pub(super) struct Reply {
 // ---- Peer ----
 
 impl Peer {
-    pub(super) fn new(url: &str, headers: &HeaderMap) -> Self {
-        let mut headers = headers.clone();
+    pub(super) fn new(target: &Target) -> Self {
+        Self::with(target, target.headers.clone())
+    }
+
+    /// The same for what outlives the call that caused it.
+    pub(super) fn lasting(target: &Target) -> Self {
+        Self::with(target, identity::lasting(&target.headers))
+    }
+
+    fn with(target: &Target, mut headers: HeaderMap) -> Self {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self { url: url.into(), headers }
+        Self { url: target.url.as_str().into(), headers, tls: target.tls.clone() }
+    }
+
+    fn destination(&self) -> Destination<'_> {
+        Destination { url: &self.url, tls: self.tls.as_ref() }
     }
 
     /// Speaks the stateless revision.
     pub(super) fn stateless(mut self) -> Self {
         self.headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(STATELESS));
         self
+    }
+
+    fn is_stateless(&self) -> bool {
+        self.headers.get(PROTOCOL_VERSION).is_some_and(|revision| revision == STATELESS)
     }
 
     /// Adds headers of one request.
@@ -97,30 +121,40 @@ impl Transport {
         self.connector.options()
     }
 
+    pub(super) fn secure(&self, tls: &Tls) -> Option<Secured> {
+        self.connector.secure(tls, None)
+    }
+
     pub(super) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Sends a request, written under the id, and waits for its reply.
     pub(super) async fn request(&self, peer: &Peer, id: u64, body: Vec<u8>) -> Result<Reply, Error> {
-        self.request_heard(peer, id, body, None).await
+        self.request_for(peer, id, body, None).await
     }
 
-    /// The same, with somebody who hears what is said before the reply.
-    pub(super) async fn request_heard(
+    /// The same on behalf of somebody who may hear what is said before the reply, and has room for it or not.
+    pub(super) async fn request_for(
         &self,
         peer: &Peer,
         id: u64,
         body: Vec<u8>,
-        listener: Option<&dyn Listen>,
+        ask: Option<Ask<'_>>,
     ) -> Result<Reply, Error> {
         let mut response = self.post(peer, body).await?;
         if !is_success(response.status()) {
             return Err(refusal(response, id).await);
         }
+        if let Some(room) = ask.and_then(Ask::room) {
+            response.count_in(room);
+        }
+        if is_encoded(&response) {
+            return Err(message::broken("the reply is compressed, which nobody asked for"));
+        }
         let session_id = response.headers().get(SESSION_ID).cloned();
         let result = if is_event_stream(&response) {
-            self.read_stream(peer, response, id, listener).await?
+            self.read_stream(peer, response, id, ask).await?
         } else {
             match message::parse(&response.bytes().await?, id)? {
                 Incoming::Reply(result) => result?,
@@ -143,7 +177,8 @@ impl Transport {
 
     /// Ends the session that `peer` names.
     pub(super) async fn delete(&self, peer: &Peer) -> Result<(), Error> {
-        let sent = self.connector.send(Method::DELETE, &peer.url, peer.headers.clone(), Vec::new().into());
+        let sent =
+            self.connector.send(Method::DELETE, peer.destination(), peer.headers.clone(), Vec::new().into());
         accepted(sent.await?).await
     }
 
@@ -153,8 +188,11 @@ impl Transport {
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.remove(CONTENT_TYPE);
         let asking = async {
-            let mut response =
-                self.connector.send(Method::GET, &peer.url, headers, Vec::new().into()).await.ok()?;
+            let mut response = self
+                .connector
+                .send(Method::GET, peer.destination(), headers, Vec::new().into())
+                .await
+                .ok()?;
             if !is_success(response.status()) || !is_event_stream(&response) {
                 return None;
             }
@@ -194,26 +232,37 @@ impl Transport {
     }
 
     async fn post(&self, peer: &Peer, body: Vec<u8>) -> Result<Response, Error> {
-        self.connector.send(Method::POST, &peer.url, peer.headers.clone(), body.into()).await
+        self.connector.send(Method::POST, peer.destination(), peer.headers.clone(), body.into()).await
     }
 
-    async fn read_stream(
+    /// Reads one response: the reply, or nothing where it ends before that.
+    async fn read_response(
         &self,
         peer: &Peer,
         mut response: Response,
         id: u64,
-        listener: Option<&dyn Listen>,
-    ) -> Result<Raw, Error> {
-        let mut decoder = Decoder::default();
+        ask: Option<Ask<'_>>,
+        decoder: &mut Decoder,
+    ) -> Result<Option<Result<Raw, Error>>, Error> {
+        let listener = ask.and_then(Ask::listener);
+        let mut questions = 0;
         while let Some(chunk) = response.chunk().await? {
+            response.hold(decoder.held() + chunk.len())?;
             decoder.push(&chunk);
             while let Some(data) = decoder.next_event() {
                 match message::parse(&data, id)? {
                     Incoming::Reply(result) => {
+                        response.hand_on();
                         self.let_end(response);
-                        return result;
+                        return Ok(Some(result));
                     }
-                    Incoming::Request { id, method } => self.answer(peer, &id, &method).await,
+                    Incoming::Request { .. } if questions == MAX_QUESTIONS => {
+                        return Err(message::broken("it asks more than is answered before it replies"));
+                    }
+                    Incoming::Request { id, method } => {
+                        questions += 1;
+                        self.answer(peer, &id, &method).await;
+                    }
                     Incoming::Note(note) => {
                         if let Some(listener) = listener {
                             listener.hear(note);
@@ -222,8 +271,9 @@ impl Transport {
                     Incoming::Other => {}
                 }
             }
+            response.hold(decoder.held())?;
         }
-        Err(Error::Interrupted("the event stream ended before the reply".to_owned()))
+        Ok(None)
     }
 
     /// Answers the upstream's own request, so that it does not wait for something nobody offers.
@@ -259,7 +309,8 @@ async fn refusal(mut response: Response, id: u64) -> Error {
         return error;
     }
     response.limit_to(MAX_REFUSAL_BYTES);
-    let body = response.bytes().await.unwrap_or_default();
+    let body = tokio::time::timeout(REFUSAL_PATIENCE, response.bytes()).await;
+    let body = body.ok().and_then(Result::ok).unwrap_or_default();
     message::parse_refusal(&body, id).unwrap_or(error)
 }
 
@@ -279,6 +330,14 @@ fn names_an_endpoint(seen: &[u8]) -> bool {
 
 fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
+}
+
+/// Whether the body is compressed or the like: no such thing is asked for, so nothing here could read it.
+fn is_encoded(response: &Response) -> bool {
+    response
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn is_event_stream(response: &Response) -> bool {

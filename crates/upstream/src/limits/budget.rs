@@ -38,6 +38,11 @@ impl Balance {
         Some(Self { thousandths: thousandths.checked_sub(WHOLE)?, second })
     }
 
+    /// How much there is, in thousandths of a repetition.
+    pub fn left(self, now: u64) -> u32 {
+        self.at(now).thousandths
+    }
+
     fn at(self, now: u64) -> Self {
         let now = u32::try_from(now / 1000).unwrap_or(u32::MAX);
         let passed = now.saturating_sub(self.second).min(MOST / WHOLE);
@@ -61,6 +66,11 @@ impl Budget {
     /// Takes a repetition out, where there is one.
     pub fn withdraw(&self, now: u64) -> bool {
         self.update(|balance| balance.withdraw(now))
+    }
+
+    /// How much there is, in thousandths of a repetition.
+    pub fn left(&self, now: u64) -> u32 {
+        Balance::from(self.0.load(Ordering::Relaxed)).left(now)
     }
 
     fn update(&self, step: impl Fn(Balance) -> Option<Balance>) -> bool {
@@ -113,6 +123,7 @@ mod tests {
         ] {
             assert_eq!(before.deposit(now), deposited, "{before:?} at {now}");
             assert_eq!(before.withdraw(now), withdrawn, "{before:?} at {now}");
+            assert_eq!(before.left(now) >= WHOLE, withdrawn.is_some(), "{before:?} at {now}");
             assert_eq!(Balance::from(u64::from(before)), before);
         }
     }

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::breaker::{Pass, Verdict};
 use super::bulkhead::{Full, Slot};
+use super::health::Chance;
 use super::state::{State, random};
 use super::{Settings, health};
 use crate::Client;
@@ -52,6 +53,8 @@ struct Attempt<'a> {
     state: &'a State,
     pass: Option<Pass>,
     began: Instant,
+    /// How many answers the upstream had given by then.
+    answers: u64,
     is_judged: bool,
 }
 
@@ -155,13 +158,17 @@ impl<'a> Attempt<'a> {
     fn begin(state: &'a State) -> Result<Self, Error> {
         let pass = state.admit().map_err(|retry_after| spared(state, retry_after))?;
         state.counts().attempts.add();
-        Ok(Self { state, pass, began: Instant::now(), is_judged: false })
+        Ok(Self { state, pass, began: Instant::now(), answers: state.answers(), is_judged: false })
+    }
+
+    fn chance(&self, usual: Duration) -> Chance {
+        Chance { had: self.began.elapsed(), usual, answered: self.state.answers() != self.answers }
     }
 
     fn judged<T>(mut self, outcome: Result<T, crate::Error>) -> Result<T, crate::Error> {
         self.is_judged = true;
         let usual = self.state.settings().timeout;
-        let verdict = health::verdict(&outcome, self.began.elapsed(), self.limit(usual, &outcome));
+        let verdict = health::verdict(&outcome, self.chance(self.limit(usual, &outcome)));
         if matches!(outcome, Err(crate::Error::Timeout)) {
             self.state.counts().timeouts.add();
         }
@@ -188,7 +195,7 @@ impl Drop for Attempt<'_> {
         if self.is_judged {
             return;
         }
-        let verdict = health::abandoned(self.began.elapsed(), self.state.settings().timeout);
+        let verdict = health::unanswered(self.chance(self.state.settings().timeout));
         debug_assert!(verdict != Verdict::Healthy, "nobody has seen an answer");
         self.state.judge(self.pass, verdict, || "callers gave up waiting for it".to_owned());
     }

@@ -5,17 +5,28 @@ use std::time::Duration;
 use super::breaker::Verdict;
 use crate::Error;
 
-/// What an answer, or the lack of one, says of the upstream's health. `had` is how long it had, `usual` how long it
-/// may take: one that was given no time has not failed.
+/// How long an upstream was given, and whether it said anything meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub struct Chance {
+    /// How long the call had.
+    pub had: Duration,
+    /// How long it may take.
+    pub usual: Duration,
+    /// Whether the upstream has answered any call since this one began.
+    pub answered: bool,
+}
+
+/// What an answer, or the lack of one, says of the upstream's health.
 ///
 /// Ill is who cannot be reached, does not answer in time, breaks off, breaks the protocol or answers 5xx. Whoever
 /// answers otherwise works: a tool's failure, an error of JSON-RPC, a 4xx and a refused credential are all answers.
-pub fn verdict<T>(outcome: &Result<T, Error>, had: Duration, usual: Duration) -> Verdict {
+/// Time that ran out is judged as by [`unanswered`].
+pub fn verdict<T>(outcome: &Result<T, Error>, chance: Chance) -> Verdict {
     match outcome {
-        Err(Error::Timeout) if had < usual / 2 => Verdict::Unknown,
+        Err(Error::Timeout) => unanswered(chance),
         Err(
             Error::Connect(_)
-            | Error::Timeout
+            | Error::Tls(_)
             | Error::Interrupted(_)
             | Error::Protocol(_)
             | Error::Status(500..=599),
@@ -26,9 +37,11 @@ pub fn verdict<T>(outcome: &Result<T, Error>, had: Duration, usual: Duration) ->
     }
 }
 
-/// What it says that nobody waited for the answer: a caller who gave up after a long time had reason to.
-pub fn abandoned(had: Duration, usual: Duration) -> Verdict {
-    if had < usual / 2 { Verdict::Unknown } else { Verdict::Ill }
+/// What it says that there was no answer when the time was over or the caller gave up. One that was given little time
+/// has not failed; one that answers others meanwhile is slow with this tool alone, and whoever calls slow tools must
+/// not be able to turn the upstream off for everybody.
+pub fn unanswered(chance: Chance) -> Verdict {
+    if chance.had < chance.usual / 2 || chance.answered { Verdict::Unknown } else { Verdict::Ill }
 }
 
 /// Whether a call that failed may be sent again. Without `is_harmless`, which a tool says of itself, only one that
@@ -64,6 +77,7 @@ mod tests {
         let refused = Error::Refused(Rejection::new("url", Rule::UrlGuard, "no"));
         for (error, verdict, repeat, repeat_if_harmless) in [
             (Error::Connect(text()), Ill, true, true),
+            (Error::Tls(text()), Ill, false, false),
             (Error::Timeout, Ill, false, true),
             (Error::Interrupted(text()), Ill, false, true),
             (Error::Protocol(text()), Ill, false, false),
@@ -78,23 +92,32 @@ mod tests {
             (Error::Unauthorized(403), Healthy, false, false),
             (rpc, Healthy, false, false),
             (Error::TooLarge { limit: 1, unit: "bytes" }, Healthy, false, false),
+            (Error::NoRoom, Healthy, false, false),
             (refused, Unknown, false, false),
             (Error::Setup(text()), Unknown, false, false),
         ] {
             assert_eq!(may_repeat(&error, false), repeat, "{error}");
             assert_eq!(may_repeat(&error, true), repeat_if_harmless, "{error}");
             let minute = Duration::from_mins(1);
-            assert_eq!(super::verdict(&Err::<(), _>(error), minute, minute), verdict);
+            let chance = Chance { had: minute, usual: minute, answered: false };
+            assert_eq!(super::verdict(&Err::<(), _>(error), chance), verdict);
         }
-        assert_eq!(verdict(&Ok(()), Duration::ZERO, Duration::ZERO), Healthy);
+        let none = Chance { had: Duration::ZERO, usual: Duration::ZERO, answered: false };
+        assert_eq!(verdict(&Ok(()), none), Healthy);
     }
 
     #[test]
-    fn who_was_given_little_time_has_not_failed() {
-        let (short, usual) = (Duration::from_secs(29), Duration::from_mins(1));
-        assert_eq!(verdict(&Err::<(), _>(Error::Timeout), short, usual), Verdict::Unknown);
-        assert_eq!(abandoned(short, usual), Verdict::Unknown);
-        assert_eq!(abandoned(Duration::from_secs(30), usual), Verdict::Ill);
+    fn only_silence_for_long_enough_is_ill() {
+        use Verdict::{Ill, Unknown};
+        for (had, answered, expected) in
+            [(29, false, Unknown), (30, false, Ill), (30, true, Unknown), (60, true, Unknown), (60, false, Ill)]
+        {
+            let chance = Chance { had: Duration::from_secs(had), usual: Duration::from_mins(1), answered };
+            assert_eq!(verdict(&Err::<(), _>(Error::Timeout), chance), expected, "{chance:?}");
+            assert_eq!(unanswered(chance), expected, "{chance:?}");
+            let broke = Err::<(), _>(Error::Interrupted("x".to_owned()));
+            assert_eq!(verdict(&broke, chance), Ill, "what breaks off is no silence");
+        }
     }
 
     #[test]

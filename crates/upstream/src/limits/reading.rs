@@ -23,6 +23,8 @@ pub struct Reading {
     pub retries: u64,
     /// Repetitions that the budget did not allow.
     pub retries_denied: u64,
+    /// What the budget has left, in thousandths of a repetition.
+    pub retry_budget: u32,
     /// Calls that found every place taken, or waited in vain.
     pub overloaded: u64,
     /// Calls that the open breaker refused.
@@ -35,6 +37,8 @@ pub struct Reading {
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) attempts: Count,
+    /// Of them those that were answered, in whatever way says that the upstream works.
+    pub(super) answers: Count,
     pub(super) failures: Count,
     pub(super) timeouts: Count,
     pub(super) retries: Count,

@@ -92,7 +92,7 @@ impl State {
 
     /// Where it stands.
     pub fn read(&self) -> Reading {
-        let Lasting { breaker, counts, .. } = &*self.lasting;
+        let Lasting { breaker, budget, counts, .. } = &*self.lasting;
         Reading {
             running: self.bulkhead.running(),
             waiting: self.bulkhead.waiting(),
@@ -102,6 +102,7 @@ impl State {
             timeouts: counts.timeouts.get(),
             retries: counts.retries.get(),
             retries_denied: counts.retries_denied.get(),
+            retry_budget: budget.left(self.now()),
             overloaded: counts.overloaded.get(),
             spared: counts.spared.get(),
             openings: counts.openings.get(),
@@ -119,6 +120,11 @@ impl State {
 
     pub(super) fn counts(&self) -> &Counts {
         &self.lasting.counts
+    }
+
+    /// How many calls it has answered.
+    pub(super) fn answers(&self) -> u64 {
+        self.lasting.counts.answers.get()
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -158,6 +164,9 @@ impl State {
     /// Takes the outcome of a call in.
     pub(super) fn judge(&self, pass: Option<Pass>, verdict: Verdict, why: impl FnOnce() -> String) {
         let Lasting { breaker, counts, last_failure, .. } = &*self.lasting;
+        if verdict == Verdict::Healthy {
+            counts.answers.add();
+        }
         if verdict == Verdict::Ill {
             counts.failures.add();
             *last_failure.lock().unwrap_or_else(PoisonError::into_inner) = why();

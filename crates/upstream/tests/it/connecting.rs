@@ -64,14 +64,6 @@ async fn a_name_nobody_knows_is_a_connect_failure() {
 }
 
 #[tokio::test]
-async fn https_without_a_trusted_certificate_does_not_get_through() {
-    let upstream = FakeUpstream::builder().tool("a").start().await;
-    let url = upstream.url().replace("http://", "https://");
-    let error = call_a(&client(), &Target::plain(url)).await.unwrap_err();
-    assert!(matches!(error, Error::Connect(_)), "{error:?}");
-}
-
-#[tokio::test]
 async fn errors_never_hold_what_is_secret_in_a_url() {
     let mut upstream = FakeUpstream::builder().start().await;
     upstream.stop().await;

@@ -57,6 +57,19 @@ async fn a_server_that_takes_no_notice_of_discovery_is_introduced_to() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_the_revision_and_names_it_is_asked_once_more() {
+    let upstream = FakeUpstream::builder().tool("a").era(Era::Both).stateless().start().await;
+    let refusal = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"","data":{"supported":["2026-07-28"]}}}"#;
+    upstream.fault_once("server/discover", Fault::Body(400, refusal.to_owned()));
+    assert_eq!(found(&client(), &upstream).await, Protocol::Stateless);
+    assert_eq!(upstream.methods(), ["server/discover", "server/discover", "tools/list"]);
+    upstream.clear();
+    upstream.fault("server/discover", Fault::Body(400, refusal.to_owned()));
+    assert_eq!(found(&client(), &upstream).await, SESSIONLESS);
+    assert_eq!(upstream.count("server/discover"), 2);
+}
+
+#[tokio::test]
 async fn told_calls_are_one_request_each_for_upstreams_without_sessions() {
     for (era, protocol, version) in
         [(Era::Stateless, Protocol::Stateless, "2026-07-28"), (Era::Handshake, SESSIONLESS, "2025-11-25")]

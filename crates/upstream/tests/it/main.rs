@@ -12,6 +12,8 @@ mod eras;
 mod listing;
 mod lossless;
 mod lying;
+mod resuming;
+mod secured;
 mod sessions;
 mod spares;
 

@@ -27,6 +27,8 @@ fn replies_are_told_apart_by_their_id() {
     );
     assert!(kind(r#"{"jsonrpc":"2.0","id":7}"#).starts_with("broken"));
     assert!(kind("this is not JSON").starts_with("broken"));
+    assert!(kind(r#"[7,null,null,{"content":[]},null]"#).starts_with("broken"), "members have names");
+    assert!(kind(r#"{"id":7,"error":[-1,"words",null]}"#).starts_with("the upstream broke the protocol"));
 }
 
 #[test]

@@ -59,3 +59,12 @@ fn what_is_no_tool_result_is_refused() {
         assert!(matches!(tool_result(text), Err(Error::Protocol(_))), "{text}");
     }
 }
+
+#[test]
+fn a_result_of_more_parts_than_anybody_reads_is_refused() {
+    let blocks = |number: usize| format!(r#"{{"content":[{}0]}}"#, "0,".repeat(number - 1));
+    assert_eq!(tool_result(&blocks(MAX_PARTS)).unwrap().content.len(), MAX_PARTS);
+    assert!(tool_result(&blocks(MAX_PARTS + 1)).is_err());
+    let members = format!("{{{}\"content\":[]}}", r#""a":0,"#.repeat(MAX_PARTS));
+    assert!(tool_result(&members).is_err());
+}

@@ -157,6 +157,31 @@ async fn callers_who_give_up_on_a_hanging_upstream_open_its_breaker_and_impatien
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_of_slow_tools_do_not_open_the_breaker_of_an_upstream_that_answers_others() {
+    let state = state(Settings::default());
+    let slow = |seconds| {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        let send = |left| async move {
+            tokio::time::sleep(left).await;
+            Err::<(), _>(crate::Error::Timeout)
+        };
+        within(&state, deadline, || false, send)
+    };
+    for seconds in [31, 60] {
+        let others = async {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            assert!(matches!(sent(&state, false, |_| Ok(())).await, (1, Ok(()))));
+        };
+        let (given_up, ()) = tokio::join!(futures::future::join_all((0..30).map(|_| slow(seconds))), others);
+        assert!(given_up.iter().all(|outcome| matches!(outcome, Err(Error::Call(crate::Error::Timeout)))));
+        assert!(matches!(state.read().phase, Phase::Closed { failures: 0, .. }), "{seconds} s");
+    }
+    // The same calls, and nothing else was answered all the while.
+    futures::future::join_all((0..30).map(|_| slow(31))).await;
+    assert!(matches!(state.read().phase, Phase::Open { .. }));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_later_snapshot_keeps_what_is_known_unless_the_address_is_another() {
     let before = state(Settings { max_retries: 0, ..Settings::default() });
     for _ in 0..5 {
