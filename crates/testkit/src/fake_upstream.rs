@@ -20,13 +20,14 @@ mod fault;
 mod script;
 mod serve;
 mod stateless;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::serve::ListenerExt as _;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::fault::Fault;
 pub use self::script::Era;
 use self::script::Script;
+pub use self::tls::Tls;
 
 /// A request that arrived.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub struct Recorded {
     pub method: String,
     /// The headers.
     pub headers: HeaderMap,
+    /// The version of HTTP that it came by.
+    pub http: Version,
     /// `params` as they were sent, of a message without a method its `error`; `null` when absent.
     pub params: String,
 }
@@ -52,6 +56,7 @@ pub struct Recorded {
 #[derive(Debug, Default)]
 pub struct Builder {
     script: Script,
+    tls: Option<Tls>,
 }
 
 /// A running upstream.
@@ -61,6 +66,7 @@ pub struct FakeUpstream {
     shared: Arc<Shared>,
     stop: CancellationToken,
     serving: JoinSet<()>,
+    tls: Option<tls::Current>,
 }
 
 /// What the server and its owner both hold.
@@ -192,6 +198,13 @@ impl Builder {
         self
     }
 
+    /// Speaks TLS; it is reached as `localhost`.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Scripts the result of a tool as raw JSON.
     #[must_use]
     pub fn result(mut self, tool: &str, result: &str) -> Self {
@@ -213,6 +226,7 @@ impl Builder {
             }),
             stop: CancellationToken::new(),
             serving: JoinSet::new(),
+            tls: self.tls.map(|tls| Arc::new(std::sync::Mutex::new(tls.config()))),
         };
         upstream.serve(listener);
         upstream
@@ -229,7 +243,15 @@ impl FakeUpstream {
 
     /// Where it is reached.
     pub fn url(&self) -> String {
-        format!("http://{}/mcp", self.address)
+        match &self.tls {
+            None => format!("http://{}/mcp", self.address),
+            Some(_) => format!("https://localhost:{}/mcp", self.address.port()),
+        }
+    }
+
+    /// Secures connections otherwise from now on; those that there are stay as they are.
+    pub fn set_tls(&self, tls: &Tls) {
+        *self.tls.as_ref().unwrap().lock().unwrap() = tls.config();
     }
 
     /// Where it listens.
@@ -357,14 +379,26 @@ impl FakeUpstream {
     }
 
     fn serve(&mut self, listener: TcpListener) {
-        // Without it every event stream waits for a delayed acknowledgement.
-        let shared = Arc::clone(&self.shared);
-        let listener = listener.tap_io(move |stream| {
-            shared.connections.fetch_add(1, Ordering::Relaxed);
-            stream.set_nodelay(true).unwrap();
-        });
+        let count = {
+            let shared = Arc::clone(&self.shared);
+            move || shared.connections.fetch_add(1, Ordering::Relaxed)
+        };
         let app = serve::router(Arc::clone(&self.shared), self.stop.clone());
         let stopped = self.stop.clone().cancelled_owned();
+        if let Some(current) = &self.tls {
+            let listener = tls::Secured::new(listener, Arc::clone(current)).tap_io(move |_| {
+                count();
+            });
+            self.serving.spawn(async move {
+                axum::serve(listener, app).with_graceful_shutdown(stopped).await.unwrap();
+            });
+            return;
+        }
+        // Without it every event stream waits for a delayed acknowledgement.
+        let listener = listener.tap_io(move |stream| {
+            count();
+            stream.set_nodelay(true).unwrap();
+        });
         self.serving.spawn(async move {
             axum::serve(listener, app).with_graceful_shutdown(stopped).await.unwrap();
         });

@@ -24,7 +24,10 @@ pub mod database;
 pub mod fake_control_plane;
 pub mod fake_upstream;
 pub mod fault_proxy;
+pub mod generated;
 pub mod raw_node;
+pub mod raw_upstream;
+pub mod tokens;
 
 pub use authority::Authority;
 pub use database::{PrivatePostgres, TestDatabase};
@@ -32,3 +35,4 @@ pub use fake_control_plane::FakeControlPlane;
 pub use fake_upstream::FakeUpstream;
 pub use fault_proxy::FaultProxy;
 pub use raw_node::RawNode;
+pub use raw_upstream::RawUpstream;

@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::any;
 use futures::StreamExt as _;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -21,9 +21,9 @@ use super::{Awaited, Recorded, Shared, stateless};
 const SESSION_ID: &str = "mcp-session-id";
 
 pub(super) fn router(shared: Arc<Shared>, stop: CancellationToken) -> Router {
-    let endpoint = any(move |method: Method, headers: HeaderMap, body: Bytes| {
+    let endpoint = any(move |method: Method, version: Version, headers: HeaderMap, body: Bytes| {
         let (shared, stop) = (Arc::clone(&shared), stop.clone());
-        async move { handle(&shared, &stop, method, headers, &body).await }
+        async move { handle(&shared, &stop, (method, version), headers, &body).await }
     });
     Router::new().route("/mcp", endpoint).layer(DefaultBodyLimit::disable())
 }
@@ -31,7 +31,7 @@ pub(super) fn router(shared: Arc<Shared>, stop: CancellationToken) -> Router {
 async fn handle(
     shared: &Arc<Shared>,
     stop: &CancellationToken,
-    http_method: Method,
+    (http_method, version): (Method, Version),
     headers: HeaderMap,
     body: &[u8],
 ) -> Response {
@@ -46,7 +46,7 @@ async fn handle(
     let method = method_of(&http_method, message.as_ref());
     // Asked for before the request shows up in the records: a test that saw it may release it.
     let mut releases = shared.releases.subscribe();
-    record(shared, &method, &headers, message.as_ref());
+    record(shared, &method, version, &headers, message.as_ref());
     let awaited = Awaited::new(shared);
     let holds = shared.script.lock().unwrap().is_due(&method, |fault| matches!(fault, Fault::HoldReply));
     let mut response = respond(shared, stop, &mut releases, http_method, &headers, message.as_ref()).await;
@@ -161,10 +161,11 @@ fn method_of(http_method: &Method, message: Option<&Message>) -> String {
     }
 }
 
-fn record(shared: &Shared, method: &str, headers: &HeaderMap, message: Option<&Message>) {
+fn record(shared: &Shared, method: &str, version: Version, headers: &HeaderMap, message: Option<&Message>) {
     let recorded = Recorded {
         method: method.to_owned(),
         headers: headers.clone(),
+        http: version,
         params: params_of(message).to_owned(),
     };
     shared.requests.send_modify(|requests| requests.push(recorded));
