@@ -11,6 +11,7 @@ mod policies;
 mod rollouts;
 mod snapshots;
 mod status;
+mod tls;
 mod tokens;
 mod tools;
 mod upstreams;
@@ -97,7 +98,11 @@ pub async fn routes(parts: Parts) -> Result<(Routes, HealthReporter), tonic_refl
         }))
         .add_service(ToolServiceServer::new(tools::Service::new(registrar.clone())))
         .add_service(NodeServiceServer::new(nodes::Service::new(nodes, registrar, clock.clone())))
-        .add_service(TokenServiceServer::new(tokens::Service::new(Arc::clone(&store), clock)))
+        .add_service(TokenServiceServer::new(tokens::Service::new(
+            Arc::clone(&store),
+            clock,
+            tokens.standing(),
+        )))
         .add_service(AuditServiceServer::new(audit::Service::new(store)))
         .add_service(stream::Server::new(stream, MAX_REQUEST))
         .add_service(RegistrationServiceServer::new(registration).max_decoding_message_size(MAX_REQUEST))

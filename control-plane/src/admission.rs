@@ -6,7 +6,9 @@
 use toolplane_registry::policy::Globs;
 use toolplane_registry::upstream::{Header, Upstream};
 use toolplane_registry::{Rejection, Rule};
-use toolplane_upstream::{auth, guard};
+use toolplane_upstream::{auth, guard, tls};
+
+use crate::store::Millis;
 
 /// Longest description, in characters.
 pub const MAX_DESCRIPTION_CHARS: usize = 4096;
@@ -44,12 +46,35 @@ pub fn check(upstream: &Upstream, guard: &guard::Policy) -> Result<(), Vec<Rejec
             rejections.extend(Globs::compile(globs).err());
         }
     }
+    if !upstream.tls.is_default() && !is_secured(upstream) {
+        let reason = "secures nothing: the address does not begin with `https://`";
+        rejections.push(Rejection::new("tls", Rule::Setting, reason));
+    }
     let limits = upstream.limits.check().err().into_iter().flatten();
     rejections
         .extend(limits.map(|found| {
             Rejection::new(&subject, found.rule, format!("{} {}", found.subject, found.reason))
         }));
     if rejections.is_empty() { Ok(()) } else { Err(rejections) }
+}
+
+/// Checks credentials that are not held already, at a time; all mistakes at once. What is held stays acceptable, be it
+/// over by now: it must not stand in the way of other changes.
+pub fn check_credentials(
+    upstream: &Upstream,
+    held: Option<&Upstream>,
+    now: Millis,
+) -> Result<(), Vec<Rejection>> {
+    let mut rejections = check_userinfo(upstream, held).err().unwrap_or_default();
+    if held.is_none_or(|held| held.tls != upstream.tls) {
+        rejections.extend(tls::check(&upstream.tls, now.div_euclid(1000)).err().into_iter().flatten());
+    }
+    if rejections.is_empty() { Ok(()) } else { Err(rejections) }
+}
+
+/// Whether there is anything that TLS settings would secure.
+pub fn is_secured(upstream: &Upstream) -> bool {
+    addresses(upstream).any(|url| guard::is_https(url))
 }
 
 /// Refuses an address with credentials in it, unless it is the one that is held: addresses are shown to whoever may
@@ -75,7 +100,7 @@ pub fn check_header(subject: &str, header: &Header) -> Result<(), Rejection> {
 
 #[cfg(test)]
 mod tests {
-    use toolplane_registry::{Domain, Limits, Secret};
+    use toolplane_registry::{Domain, Limits, Secret, Tls};
 
     use super::*;
 
@@ -111,6 +136,28 @@ mod tests {
         assert_eq!(check_userinfo(&held, Some(&held)), Ok(()));
         assert!(check_userinfo(&with("http://user@127.0.0.1:8/mcp"), Some(&held)).is_err());
         assert_eq!(check_userinfo(&with("http://127.0.0.1:9/m@cp?a=b@c"), None), Ok(()));
+    }
+
+    #[test]
+    fn tls_settings_are_looked_at_when_they_change_and_need_something_to_secure() {
+        let with = |url: &str, ca: &str| Upstream {
+            tls: Tls { ca: Some(Secret::new(ca.into())), ..Tls::default() },
+            ..Upstream::new(Domain::parse("a").unwrap(), url)
+        };
+        let (held, plain) = (with("https://a/mcp", "hunter2"), with("http://a/mcp", "hunter2"));
+        let found = check_credentials(&held, None, 0).unwrap_err();
+        assert!(found.len() == 1 && found[0].subject == "tls.ca", "{found:?}");
+        assert!(!format!("{found:?}").contains("hunter2"));
+        assert_eq!(
+            check_credentials(&Upstream { description: "x".into(), ..held.clone() }, Some(&held), 0),
+            Ok(())
+        );
+        assert!(check_credentials(&with("https://a/mcp", "hunter3"), Some(&held), 0).is_err());
+        assert_eq!(check(&held, &guard::Policy::default()), Ok(()));
+        let found = check(&plain, &guard::Policy::default()).unwrap_err();
+        assert!(found.len() == 1 && found[0].subject == "tls", "{found:?}");
+        let elsewhere = Upstream { discovery_url: Some("HTTPS://b/mcp".into()), ..plain };
+        assert_eq!(check(&elsewhere, &guard::Policy::default()), Ok(()));
     }
 
     #[test]

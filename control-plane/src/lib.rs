@@ -33,6 +33,7 @@ pub mod retention;
 pub mod rollout;
 pub mod service;
 pub mod snapshots;
+pub mod standing;
 pub mod store;
 pub mod stream;
 

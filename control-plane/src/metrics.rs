@@ -4,6 +4,7 @@
 //! services, and domains, whose number the registry bounds. Never an id or anything that a client wrote. Where the
 //! numbers go is not known here: a [`Meter`] is handed in, and without one nothing is measured.
 
+pub(crate) mod rollout;
 pub mod rpc;
 
 use std::sync::Arc;
@@ -68,7 +69,9 @@ impl Metrics {
 
     /// Declares every instrument and measures nothing, for a reference page.
     pub fn declare(meter: &Meter) {
-        Self::new(Some(meter)).pools(Vec::new());
+        let metrics = Self::new(Some(meter));
+        metrics.pools(Vec::new());
+        metrics.rollout(|| None);
     }
 
     /// Notes the newest version in the store.

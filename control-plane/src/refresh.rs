@@ -67,6 +67,7 @@ impl Lister {
         Target {
             url: url.to_owned(),
             headers: auth::outgoing_headers(&headers, None, &http::HeaderMap::new(), &[]),
+            tls: self.client.secure(&upstream.tls),
             session_mode: upstream.session_mode,
             domain: Some(upstream.domain.clone()),
             ..Target::plain("")

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use toolplane_proto::sync;
 use toolplane_registry::upstream::{Header, Upstream};
-use toolplane_registry::{Digest, Domain, Secret, Version};
+use toolplane_registry::{Digest, Domain, Secret, Tls, Version};
 use toolplane_upstream::guard::display_url;
 
 use self::credential::Verifier;
 use self::refusal::{bad_request, refuse};
+use crate::admission;
 use crate::options::Ingest;
 use crate::refresh::Outcome;
 use crate::registrar::Registrar;
@@ -45,7 +46,7 @@ fn domain(text: &str) -> Result<Domain, Status> {
 }
 
 /// What a domain registered over REST is to be. What the request does not speak of stays as it was, except that
-/// headers never follow to another address: they were given for the old one.
+/// credentials never follow to another address: they were given for the old one.
 fn merge(
     request: &sync::RegisterServerRequest,
     domain: &Domain,
@@ -61,6 +62,12 @@ fn merge(
     let moved = upstream.url != *url || upstream.discovery_url != *discovery_url;
     upstream.url.clone_from(url);
     upstream.discovery_url.clone_from(discovery_url);
+    if moved {
+        upstream.tls.forget_identity();
+    }
+    if !admission::is_secured(&upstream) {
+        upstream.tls = Tls::default();
+    }
     if let Some(description) = description {
         upstream.description.clone_from(description);
     }

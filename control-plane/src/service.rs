@@ -30,6 +30,7 @@ use crate::registration;
 use crate::request_keys;
 use crate::retention::Retention;
 use crate::snapshots::{self, Snapshots};
+use crate::standing::Standing;
 use crate::store::{self, Store};
 use crate::stream::{self, nodes::Nodes};
 
@@ -100,6 +101,7 @@ struct Background {
     schedule: Schedule,
     retention: Retention,
     nodes: Nodes,
+    standing: Standing,
     heartbeat: std::time::Duration,
     store: Arc<dyn Store>,
     clock: Clock,
@@ -198,11 +200,13 @@ impl Background {
         stopping: &CancellationToken,
         finished: &CancellationToken,
     ) {
-        let Self { snapshots, recorder, schedule, retention, nodes, heartbeat, store, clock } = self;
+        let Self { snapshots, recorder, schedule, retention, nodes, standing, heartbeat, store, clock } =
+            self;
         tasks.spawn(recorder.run(handle.subscribe(), finished.clone()));
         tasks.spawn(snapshots.run(finished.clone()));
         tasks.spawn(schedule.run(stopping.clone()));
         tasks.spawn(retention.run(stopping.clone()));
+        tasks.spawn(standing.run(stopping.clone()));
         let stopping = stopping.clone();
         tasks.spawn(async move { stopping.run_until_cancelled(request_keys::keep(store, clock)).await });
         let finished = finished.clone();

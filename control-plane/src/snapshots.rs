@@ -18,7 +18,7 @@ use tokio::runtime::{Handle as Runtime, RuntimeFlavor};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use toolplane_registry::{ErrorCode, Rejection};
+use toolplane_registry::{ErrorCode, Rejection, Version};
 
 use baseline::Stored;
 pub(crate) use build::differs;
@@ -29,6 +29,7 @@ pub(crate) use reach::lost;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::standing::Standing;
 use crate::store::{self, Head, Store};
 
 /// Why the newest state could not be published.
@@ -46,6 +47,11 @@ pub enum Error {
     /// The version did not show up in time.
     #[error("version {0} was committed but is not published yet")]
     Late(u64),
+    /// A node claims a version that the store does not know, shortly after another claim was believed.
+    #[error(
+        "this store never came to {0}, and a claim that it was restored was believed less than an hour ago"
+    )]
+    Implausible(Version),
 }
 
 impl Error {
@@ -69,6 +75,7 @@ pub struct Snapshots {
     grace: Duration,
     reached: watch::Sender<bool>,
     metrics: Metrics,
+    standing: Option<Standing>,
 }
 
 /// Reads the newest state; cheap to clone.
@@ -78,6 +85,8 @@ pub struct Handle {
     published: watch::Receiver<Arc<Published>>,
     wake: Arc<Notify>,
     reach: Reach,
+    /// When a node was last believed that the store had lost versions.
+    believed: Arc<tokio::sync::Mutex<Option<Instant>>>,
 }
 
 // ---- Snapshots ----
@@ -98,11 +107,24 @@ impl Snapshots {
         let (published, receiver) = watch::channel(Arc::new(first));
         let wake = Arc::new(Notify::new());
         let (reached, reach) = watch::channel(true);
-        let handle =
-            Handle { store: Arc::clone(&store), published: receiver, wake: Arc::clone(&wake), reach };
+        let handle = Handle {
+            store: Arc::clone(&store),
+            published: receiver,
+            wake: Arc::clone(&wake),
+            reach,
+            believed: Arc::default(),
+        };
         let rules = Arc::new(rules);
-        let snapshots = Self { store, rules, poll_interval, clock, published, wake, grace, reached, metrics };
+        let standing = None;
+        let snapshots =
+            Self { store, rules, poll_interval, clock, published, wake, grace, reached, metrics, standing };
         Ok((snapshots, handle))
+    }
+
+    /// Has tokens looked up before anything is published: who was shut out must not see what came after.
+    #[must_use]
+    pub fn after_a_look_at(self, standing: Standing) -> Self {
+        Self { standing: Some(standing), ..self }
     }
 
     /// Follows the store until the token is cancelled.
@@ -181,6 +203,10 @@ impl Snapshots {
             "published version {number}"
         );
         self.metrics.published(*number, began.elapsed());
+        if let Some(standing) = &self.standing {
+            // After the registry was read: who lost a token before what is in there was committed has lost it by now.
+            standing.look().await?;
+        }
         self.published.send_replace(Arc::new(next));
         fail::fail_point!("control-plane.publish.after");
         Ok(())

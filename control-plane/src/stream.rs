@@ -26,9 +26,11 @@ use self::frames::{Frames, Shelf};
 use self::nodes::Nodes;
 use self::reply::Ticket;
 use self::session::{Action, Session};
+use crate::admin::auth::Identity;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::snapshots;
+use crate::standing::{self, Pass};
 
 pub use self::reply::Server;
 
@@ -62,13 +64,19 @@ impl Service {
     }
 
     /// One node's stream, from its Hello to its end.
-    async fn serve(self, mut inbox: Streaming<sync::SubscribeRequest>, outbox: Outbox) {
-        let result = self.converse(&mut inbox, &outbox).await;
+    async fn serve(self, mut inbox: Streaming<sync::SubscribeRequest>, outbox: Outbox, pass: Option<Pass>) {
+        let result = tokio::select! {
+            // Nothing is sent to whoever was shut out, also where it waits for room.
+            biased;
+            () = standing::lapsed(pass.as_ref()) => Err(standing::refusal()),
+            result = self.converse(&mut inbox, &outbox) => result,
+        };
         if let Err(status) = result {
             if !matches!(status.code(), Code::Unavailable | Code::Cancelled) {
                 let code = status.code();
                 tracing::warn!(%code, "a stream was ended, because {}", status.message());
             }
+            self.shelf.sweep();
             // The node may be gone already.
             drop(outbox.send(Err(status)).await);
         }
@@ -89,6 +97,10 @@ impl Service {
         let held = hello.held.clone().map_or_else(Version::none, Version::from);
         let ruled_out = self.snapshots.rule_out_restore(&held, self.clock.now(), REREAD_DEADLINE).await;
         ruled_out.map_err(|error| {
+            if let snapshots::Error::Implausible(_) = error {
+                tracing::warn!(node.id = %hello.node_id, "refused node `{}`: {error}", hello.node_id);
+                return Status::failed_precondition(format!("{error}: start the node without its last-known-good, or the control plane again if the database was restored twice"));
+            }
             tracing::warn!(node.id = %hello.node_id, %error, "cannot tell whether `{held}` is of this store");
             without_database()
         })?;
@@ -180,7 +192,9 @@ impl sync::sync_service_server::SyncService for Service {
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         // One update on its way and one end of stream: what is newer waits in the watch channel, not here.
         let (outbox, outgoing) = mpsc::channel(2);
-        self.tasks.spawn(self.clone().serve(request.into_inner(), outbox));
+        // A mount without a check of tokens has none that could be lost.
+        let pass = request.extensions().get::<Identity>().map(|identity| identity.pass.clone());
+        self.tasks.spawn(self.clone().serve(request.into_inner(), outbox, pass));
         let mut response = Response::new(futures::stream::pending());
         response.extensions_mut().insert(Ticket::new(outgoing));
         Ok(response)

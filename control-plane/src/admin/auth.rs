@@ -15,6 +15,7 @@ use toolplane_registry::Digest;
 
 use crate::clock::Clock;
 use crate::registration;
+use crate::standing::{self, Pass, Standing};
 use crate::store::{self, Role, Store, Token};
 
 /// Looks tokens up. Cheap to clone.
@@ -22,6 +23,7 @@ use crate::store::{self, Role, Store, Token};
 pub struct Tokens {
     store: Arc<dyn Store>,
     clock: Clock,
+    standing: Standing,
 }
 
 /// Who is calling; services find it in the request's extensions.
@@ -31,21 +33,38 @@ pub struct Identity {
     pub actor: String,
     /// What it may do.
     pub role: Role,
+    /// Holds for as long as the token does: what outlives the request ends with it.
+    pub pass: Pass,
 }
 
 impl Tokens {
     /// Tokens of that store.
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock }
+        let standing = Standing::new(Arc::clone(&store), clock.clone());
+        Self { store, clock, standing }
     }
 
     /// The valid token with that secret.
     pub async fn find(&self, secret: &str) -> Result<Option<Token>, store::Error> {
         let now = self.clock.now();
         let token = self.store.find_token(Digest::of(secret.as_bytes())).await?;
-        Ok(token
-            .filter(|token| token.revoked_at.is_none())
-            .filter(|token| token.expires_at.is_none_or(|expires| expires > now)))
+        Ok(token.filter(|token| standing::holds(token, now)))
+    }
+
+    /// The valid token with that secret, followed from here on.
+    async fn admit(&self, secret: &str) -> Result<Option<(Token, Pass)>, store::Error> {
+        loop {
+            let looks = self.standing.looks();
+            let Some(token) = self.find(secret).await? else { return Ok(None) };
+            if let Some(pass) = self.standing.enter(&token, looks) {
+                return Ok(Some((token, pass)));
+            }
+        }
+    }
+
+    /// Follows the tokens of what is open.
+    pub fn standing(&self) -> Standing {
+        self.standing.clone()
     }
 }
 
@@ -106,8 +125,8 @@ pub async fn guard(State(tokens): State<Tokens>, mut request: Request, next: Nex
     let Some(secret) = secret else {
         return refuse(Status::unauthenticated("a bearer token is needed"));
     };
-    let token = match tokens.find(secret).await {
-        Ok(Some(token)) => token,
+    let (token, pass) = match tokens.admit(secret).await {
+        Ok(Some(admitted)) => admitted,
         Ok(None) => {
             return refuse(Status::unauthenticated("the token is not known, has expired or was revoked"));
         }
@@ -124,7 +143,7 @@ pub async fn guard(State(tokens): State<Tokens>, mut request: Request, next: Nex
         }
         Access::Registration => return refuse(registration::refusal::not_through_this_node()),
     }
-    request.extensions_mut().insert(Identity { actor: token.id, role: token.role });
+    request.extensions_mut().insert(Identity { actor: token.id, role: token.role, pass });
     next.run(request).await
 }
 

@@ -4,6 +4,7 @@ use prost_types::Timestamp;
 use tonic::Status;
 use toolplane_proto::{admin, sync};
 use toolplane_registry::limits::{Limit, Limits};
+use toolplane_registry::tls::Part;
 use toolplane_registry::upstream::{Header, Owner, SchemaPolicy, SessionMode, ToolFilter, Upstream};
 use toolplane_registry::{Domain, Secret};
 
@@ -24,9 +25,10 @@ pub(super) fn domain(text: &str) -> Result<Domain, Status> {
     Domain::parse(text).map_err(|error| invalid("domain", error))
 }
 
-/// Fields in which two forms of an upstream differ, headers by their values: the names that an update mask gives
+/// Fields in which two forms of an upstream differ, secret ones by their values: the names that an update mask gives
 /// them, sorted.
 pub(super) fn changed_fields(before: &Upstream, after: &Upstream) -> Vec<String> {
+    let tls = |part| (Part::path(part), before.tls.get(part) != after.tls.get(part));
     let fields = [
         ("description", before.description != after.description),
         ("discovery_url", before.discovery_url != after.discovery_url),
@@ -35,6 +37,9 @@ pub(super) fn changed_fields(before: &Upstream, after: &Upstream) -> Vec<String>
         ("headers", before.headers != after.headers),
         ("schema_policy", before.schema_policy != after.schema_policy),
         ("session_mode", before.session_mode != after.session_mode),
+        tls(Part::Ca),
+        tls(Part::ClientCertificate),
+        tls(Part::ClientKey),
         ("url", before.url != after.url),
     ];
     fields.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field.to_owned()).collect()
@@ -52,6 +57,7 @@ pub(super) fn upstream(message: &admin::Upstream) -> Result<Upstream, Status> {
         "schema_policy",
         "session_mode",
         "limits",
+        "tls",
     ] {
         put(&mut upstream, message, field)?;
     }
@@ -96,6 +102,12 @@ pub(super) fn put(upstream: &mut Upstream, message: &admin::Upstream, field: &st
             let limit = named.ok_or_else(|| invalid("update_mask", format!("`{field}` is no limit")))?;
             upstream.limits.put(limit, limits(message)?.get(limit));
         }
+        "tls" => upstream.tls = super::tls::given(message),
+        field if field.starts_with("tls.") => {
+            let part = Part::at(field)
+                .ok_or_else(|| invalid("update_mask", format!("`{field}` is no TLS setting")))?;
+            upstream.tls.put(part, super::tls::given(message).get(part).cloned());
+        }
         other => return Err(invalid("update_mask", format!("`{other}` cannot be updated"))),
     }
     Ok(())
@@ -124,6 +136,7 @@ pub(super) fn registered(held: &Registered, effective: &Upstream, published: &Pu
         discovery_url,
         description,
         headers,
+        tls,
         forward_headers,
         filter,
         schema_policy,
@@ -161,6 +174,7 @@ pub(super) fn registered(held: &Registered, effective: &Upstream, published: &Pu
         listing: held.listing.as_ref().map(|listing| self::listing(listing, domain, published)),
         frozen_at_version: held.frozen_at.unwrap_or_default(),
         limits: toolplane_proto::limits::said(limits),
+        tls: super::tls::shown(tls),
     }
 }
 
@@ -173,6 +187,7 @@ fn listing(listing: &Listing, domain: &Domain, published: &Published) -> admin::
         tools_listed: u32::try_from(listing.tools.len()).unwrap_or(u32::MAX),
         tools_admitted: u32::try_from(admitted).unwrap_or(u32::MAX),
         digest: listing.digest().to_string(),
+        protocol: toolplane_proto::protocol::encode(listing.protocol),
     }
 }
 

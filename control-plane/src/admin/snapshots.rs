@@ -15,6 +15,7 @@ use toolplane_registry::policy::AccessPolicy;
 use super::{auth, convert, page, policies, rollouts, status};
 use crate::history::diff::{self, Change, DomainDiff};
 use crate::registrar::Registrar;
+use crate::standing;
 use crate::store::history::{Publication, Refusal, VersionRecord};
 use crate::store::{NodeRecord, Store};
 use crate::stream::fleet::{Outcome, Progress, Wait};
@@ -221,20 +222,26 @@ impl SnapshotService for Service {
         &self,
         request: Request<admin::WaitForVersionRequest>,
     ) -> Result<Response<Self::WaitForVersionStream>, Status> {
+        let pass = auth::identity(&request)?.pass;
         let admin::WaitForVersionRequest { version, share: part, timeout: longest } = request.into_inner();
         let (part, longest) = (share(part)?, timeout(longest)?);
         let target = self.meant(version).await?;
         let wait = Wait::new(self.nodes.clone(), target.clone(), part, Instant::now() + longest);
         let shutdown = self.shutdown.clone();
-        let answers =
-            stream::try_unfold((wait, target, shutdown), |(mut wait, target, shutdown)| async move {
+        let answers = stream::try_unfold(
+            (wait, target, shutdown, pass),
+            |(mut wait, target, shutdown, pass)| async move {
                 let next = tokio::select! {
+                    biased;
+                    () = pass.lapsed() => Err(standing::refusal()),
                     // Whoever waits asks another control plane; this one must not wait for them.
                     () = shutdown.cancelled() => Err(Status::unavailable("the control plane is stopping")),
                     next = wait.next() => next.map_err(|error| status::store(&error)),
                 };
-                Ok(next?.map(|(state, done)| (progress(&target, state, done), (wait, target, shutdown))))
-            });
+                Ok(next?
+                    .map(|(state, done)| (progress(&target, state, done), (wait, target, shutdown, pass))))
+            },
+        );
         Ok(Response::new(Box::pin(answers)))
     }
 

@@ -9,6 +9,7 @@ use toolplane_registry::Digest;
 use super::{auth, convert, page, status};
 use crate::clock::Clock;
 use crate::ids::{new_id, new_secret};
+use crate::standing::Standing;
 use crate::store::{AuditEntry, Millis, Role, Store, Token};
 
 const MAX_DESCRIPTION: usize = 256;
@@ -17,11 +18,12 @@ const MAX_DESCRIPTION: usize = 256;
 pub(super) struct Service {
     store: Arc<dyn Store>,
     clock: Clock,
+    standing: Standing,
 }
 
 impl Service {
-    pub(super) fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock }
+    pub(super) fn new(store: Arc<dyn Store>, clock: Clock, standing: Standing) -> Self {
+        Self { store, clock, standing }
     }
 }
 
@@ -108,6 +110,10 @@ impl TokenService for Service {
         let audit = audit(actor, "token.revoke", &id, String::new(), now);
         let token = self.store.revoke_token(&id, now, &audit).await.map_err(|error| status::store(&error))?;
         let token = token.ok_or_else(|| Status::not_found(format!("there is no token `{id}`")))?;
+        if let Err(error) = self.standing.look().await {
+            // It is revoked all the same, and looked up again soon.
+            tracing::warn!(%error, "cannot end at once what token `{id}` opened");
+        }
         Ok(Response::new(admin::RevokeTokenResponse { token: Some(show(token)) }))
     }
 }

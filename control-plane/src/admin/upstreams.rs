@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 use toolplane_proto::admin::{self, upstream_service_server::UpstreamService};
+use toolplane_registry::tls::Part;
 use toolplane_registry::upstream::Upstream;
 use toolplane_registry::{Digest, Domain};
 
@@ -60,6 +61,14 @@ fn merged(mut upstream: Upstream, message: &admin::Upstream, paths: &[String]) -
     let named: HashSet<&str> = paths.iter().map(String::as_str).collect();
     if named.contains("url") && !named.contains("headers") && !upstream.headers.is_empty() {
         return Err(status::invalid("headers", "must be given again (or emptied) together with a new url"));
+    }
+    let gives_identity = ["tls", Part::ClientCertificate.path(), Part::ClientKey.path()];
+    if named.contains("url")
+        && upstream.tls.has_identity()
+        && !gives_identity.iter().any(|path| named.contains(path))
+    {
+        let reason = "the client certificate must be given again (or removed) together with a new url";
+        return Err(status::invalid("tls", reason));
     }
     Ok(upstream)
 }

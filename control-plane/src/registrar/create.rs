@@ -4,7 +4,6 @@ use toolplane_registry::upstream::Upstream;
 
 use super::draft::Draft;
 use super::{Changed, Error, How, Registrar};
-use crate::admission;
 use crate::store::Registry;
 
 impl Registrar {
@@ -16,7 +15,7 @@ impl Registrar {
         if upstreams.contains_key(&upstream.domain) || unreadable.contains_key(&upstream.domain) {
             return Err(Error::AlreadyExists(upstream.domain));
         }
-        admission::check_userinfo(&upstream, None).map_err(Error::Rejected)?;
+        self.check_credentials(&upstream, None)?;
         let listing = self.check_and_list(&upstream, None, how).await?;
         self.put(actor, "upstream.create", Draft { upstream, listing, replaces: None }, how).await
     }

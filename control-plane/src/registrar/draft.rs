@@ -16,6 +16,15 @@ pub(super) struct Draft {
 }
 
 impl Registrar {
+    /// What admission says of credentials that are not held already.
+    pub(super) fn check_credentials(
+        &self,
+        upstream: &Upstream,
+        held: Option<&Upstream>,
+    ) -> Result<(), Error> {
+        admission::check_credentials(upstream, held, self.parts.clock.now()).map_err(Error::Rejected)
+    }
+
     /// Admission, then the upstream's own answer. `None` where it may be stored without one.
     pub(super) async fn check_and_list(
         &self,
@@ -25,7 +34,8 @@ impl Registrar {
     ) -> Result<Option<Listing>, Error> {
         admission::check(upstream, &self.parts.guard).map_err(Error::Rejected)?;
         let effective = self.parts.rules.environment.overlay(upstream);
-        let listed = self.parts.lister.list(&effective).await;
+        // Rare, and large.
+        let listed = Box::pin(self.parts.lister.list(&effective)).await;
         let at = self.parts.clock.now();
         match listed {
             Ok(listed) => Ok(Some(refresh::succeeded(upstream, before, listed, at))),

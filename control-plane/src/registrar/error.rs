@@ -107,6 +107,8 @@ impl Error {
                 ErrorCode::Internal
             }
             Self::Snapshots(snapshots::Error::Late(_)) => ErrorCode::Timeout,
+            // Said to nodes alone.
+            Self::Snapshots(snapshots::Error::Implausible(_)) => ErrorCode::Conflict,
         }
     }
 }

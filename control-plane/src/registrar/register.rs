@@ -5,8 +5,8 @@ use toolplane_registry::upstream::Upstream;
 
 use super::draft::Draft;
 use super::{Changed, Error, How, Registrar, audit, pinning};
+use crate::snapshots;
 use crate::store::Registered;
-use crate::{admission, snapshots};
 
 /// What the audit calls it.
 const ACTION: &str = "upstream.register";
@@ -53,7 +53,7 @@ impl Registrar {
             pinning::check_registration(&upstream, before, listing)?;
         }
         let known = held.as_ref().map(|held| &held.upstream);
-        admission::check_userinfo(&upstream, known).map_err(Error::Rejected)?;
+        self.check_credentials(&upstream, known)?;
         // A row that cannot be read is written anew, however much it should say what is registered.
         let is_readable = !self.current().registry.unreadable.contains_key(&upstream.domain);
         if let (Some(held), Some(listing), true) = (&held, &listing, is_readable) {

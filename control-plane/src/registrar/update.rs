@@ -23,7 +23,7 @@ impl Registrar {
         if let Some(expected) = expected.as_ref().filter(|expected| **expected != held.config_id) {
             return Err(Error::etag(&upstream.domain, &held.config_id, expected));
         }
-        admission::check_userinfo(&upstream, Some(&held.upstream)).map_err(Error::Rejected)?;
+        self.check_credentials(&upstream, Some(&held.upstream))?;
         let listing = if same_listing(&held.upstream, &upstream) {
             admission::check(&upstream, &self.parts.guard).map_err(Error::Rejected)?;
             let mut listing = repin(&upstream, held.listing.clone());
@@ -44,7 +44,7 @@ impl Registrar {
 
 /// Whether both would be listed alike, so that what is known of the one holds for the other.
 fn same_listing(a: &Upstream, b: &Upstream) -> bool {
-    a.listing_url() == b.listing_url() && a.headers == b.headers
+    a.listing_url() == b.listing_url() && a.headers == b.headers && a.tls == b.tls
 }
 
 /// A listing under a schema policy that may have changed: a new pin approves what is served now.

@@ -1,6 +1,7 @@
 //! What a start finds, or makes, before services are assembled, and the parts that are made of it alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -12,12 +13,12 @@ use crate::admin::auth::Tokens;
 use crate::clock::Clock;
 use crate::history::Recorder;
 use crate::ids::new_id;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, rollout};
 use crate::options::Options;
 use crate::refresh::{self, Lister, Rounds, Schedule};
 use crate::registration::credential::Verifier;
 use crate::retention::Retention;
-use crate::snapshots::{self, Rules, Snapshots};
+use crate::snapshots::{self, Published, Rules, Snapshots};
 use crate::store::{self, Millis, Store};
 use crate::stream::nodes::Nodes;
 
@@ -70,7 +71,15 @@ impl Ground {
     pub(super) async fn publish(&self, options: &Options) -> Result<(Snapshots, snapshots::Handle), Error> {
         let patience = (options.poll_interval, options.database_grace);
         let (store, rules) = (Arc::clone(&self.store), self.rules.clone());
-        Ok(Snapshots::start(store, rules, patience, self.clock.clone(), self.metrics.clone()).await?)
+        let started = Snapshots::start(store, rules, patience, self.clock.clone(), self.metrics.clone());
+        let (snapshots, handle) = started.await?;
+        let snapshots = snapshots.after_a_look_at(self.tokens.standing());
+        let (published, nodes, clock) = (handle.subscribe(), self.nodes.clone(), self.clock.clone());
+        self.metrics.rollout(move || {
+            let published = Arc::clone(&published.borrow());
+            under_way(&published, &nodes, &clock)
+        });
+        Ok((snapshots, handle))
     }
 
     /// What lists upstreams again.
@@ -105,6 +114,7 @@ impl Ground {
                 options: options.retention.clone(),
             },
             nodes: self.nodes.clone(),
+            standing: self.tokens.standing(),
             heartbeat: options.heartbeat,
             store: Arc::clone(&self.store),
             clock: self.clock.clone(),
@@ -117,6 +127,18 @@ impl Ground {
             },
         }
     }
+}
+
+/// The rollout under way, as this control plane sees it.
+fn under_way(published: &Published, nodes: &Nodes, clock: &Clock) -> Option<rollout::Reading> {
+    let rollout = published.registry.rollout.as_ref()?;
+    let age = u64::try_from(clock.now().saturating_sub(rollout.started_at)).unwrap_or(0);
+    Some(rollout::Reading {
+        baseline: rollout.baseline,
+        newest: published.version().number(),
+        held_back: nodes.held_back(rollout, published.version()),
+        age: Duration::from_millis(age),
+    })
 }
 
 fn rules(options: &Options, key: &toolplane_seal::Key, registration_enabled: bool) -> Rules {

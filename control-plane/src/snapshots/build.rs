@@ -157,10 +157,11 @@ fn freeze(
     tools: Vec<Arc<Tool>>,
     before: Option<&Arc<DomainSnapshot>>,
 ) -> Arc<DomainSnapshot> {
-    let Upstream { domain, url, description, headers, forward_headers, session_mode, limits, .. } = upstream;
+    let Upstream { domain, url, description, headers, tls, forward_headers, session_mode, limits, .. } =
+        upstream;
     let description = sanitize::one_line(&description);
-    let endpoint =
-        Endpoint { url, headers, forward_headers, session_mode, limits, config_id, protocol: protocol(held) };
+    let protocol = protocol(held);
+    let endpoint = Endpoint { url, headers, tls, forward_headers, session_mode, limits, config_id, protocol };
     let pending = held.listing.is_none();
     match before {
         Some(before) if before.is_made_of(&description, &endpoint, &tools, pending) => Arc::clone(before),

@@ -20,6 +20,7 @@ pub(super) enum Value {
     MaybeInteger(Option<i64>),
     Flag(bool),
     Bytes(Vec<u8>),
+    MaybeBytes(Option<Vec<u8>>),
 }
 
 /// A row that can be read from either backend.
@@ -205,5 +206,11 @@ impl From<bool> for Value {
 impl From<Vec<u8>> for Value {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Bytes(bytes)
+    }
+}
+
+impl From<Option<Vec<u8>>> for Value {
+    fn from(bytes: Option<Vec<u8>>) -> Self {
+        Self::MaybeBytes(bytes)
     }
 }

@@ -37,7 +37,7 @@ struct Pair {
     postgres: &'static str,
 }
 
-const PAIRS: [Pair; 10] = [
+const PAIRS: [Pair; 12] = [
     Pair {
         number: 1,
         name: "registry",
@@ -97,6 +97,18 @@ const PAIRS: [Pair; 10] = [
         name: "request_keys",
         sqlite: include_str!("../../../migrations/sqlite/0011_request_keys.sql"),
         postgres: include_str!("../../../migrations/postgres/0011_request_keys.sql"),
+    },
+    Pair {
+        number: 12,
+        name: "upstream_tls",
+        sqlite: include_str!("../../../migrations/sqlite/0012_upstream_tls.sql"),
+        postgres: include_str!("../../../migrations/postgres/0012_upstream_tls.sql"),
+    },
+    Pair {
+        number: 13,
+        name: "audit_at",
+        sqlite: include_str!("../../../migrations/sqlite/0013_audit_at.sql"),
+        postgres: include_str!("../../../migrations/postgres/0013_audit_at.sql"),
     },
 ];
 

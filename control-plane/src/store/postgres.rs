@@ -122,6 +122,7 @@ fn arguments(values: &[Value]) -> Result<PgArguments, Error> {
             Value::MaybeInteger(number) => arguments.add(number),
             Value::Flag(flag) => arguments.add(flag),
             Value::Bytes(bytes) => arguments.add(bytes),
+            Value::MaybeBytes(bytes) => arguments.add(bytes),
         }
         .map_err(|error| Error::Driver(sqlx::Error::Encode(error)))?;
     }

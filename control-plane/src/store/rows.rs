@@ -7,6 +7,7 @@ mod history;
 mod limits;
 mod node;
 mod rollout;
+mod tls;
 mod upstream;
 
 use serde::de::DeserializeOwned;

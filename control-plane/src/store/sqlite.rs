@@ -119,6 +119,7 @@ fn arguments(values: &[Value]) -> Result<SqliteArguments, Error> {
             Value::MaybeInteger(number) => arguments.add(number),
             Value::Flag(flag) => arguments.add(flag),
             Value::Bytes(bytes) => arguments.add(bytes),
+            Value::MaybeBytes(bytes) => arguments.add(bytes),
         }
         .map_err(|error| Error::Driver(sqlx::Error::Encode(error)))?;
     }

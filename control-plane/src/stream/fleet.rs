@@ -62,6 +62,11 @@ pub struct Wait {
     ended: bool,
 }
 
+/// Whether a rollout keeps a node from a version that it does not serve.
+pub(super) fn is_held_back(node: &NodeRecord, rollout: &Rollout, target: &Version) -> bool {
+    rollout.holds_back(&node.labels, target.number()) && !serves(&node.version, target)
+}
+
 /// What the records of nodes say about a version. `refusals` are those of that version.
 pub fn progress(
     nodes: Vec<NodeRecord>,
@@ -71,10 +76,7 @@ pub fn progress(
     share: f64,
 ) -> Progress {
     let rollout = rollout.filter(|rollout| rollout.baseline < target.number());
-    let held_back = |node: &NodeRecord| {
-        rollout.is_some_and(|rollout| rollout.holds_back(&node.labels, target.number()))
-            && !serves(&node.version, target)
-    };
+    let held_back = |node: &NodeRecord| rollout.is_some_and(|rollout| is_held_back(node, rollout, target));
     let connected = nodes.into_iter().filter(|node| node.disconnected_at.is_none());
     let (held_back, connected): (Vec<NodeRecord>, Vec<NodeRecord>) = connected.partition(held_back);
     let total = connected.len();

@@ -16,6 +16,7 @@ use toolplane_registry::{Digest, ErrorCode, Rejection, Version};
 use super::fleet::{self, Progress};
 use super::records::{Records, Unwritten};
 use crate::clock::Clock;
+use crate::rollout::Rollout;
 use crate::store::history::Refusal;
 use crate::store::{self, ControlPlane, Millis, NodeRecord, Store};
 
@@ -110,6 +111,11 @@ impl Nodes {
         let serves =
             |id: &&String| records.open_version(id).is_some_and(|version| fleet::serves(version, target));
         ids.iter().filter(serves).count()
+    }
+
+    /// How many nodes that are connected here a rollout keeps from a version.
+    pub(crate) fn held_back(&self, rollout: &Rollout, target: &Version) -> usize {
+        self.records().count_open(|node| fleet::is_held_back(node, rollout, target))
     }
 
     /// The name of this control plane in the store.

@@ -141,6 +141,12 @@ impl Records {
         all.into_values().collect()
     }
 
+    /// How many of the nodes with an open stream here are like that.
+    pub(super) fn count_open(&self, is_like_that: impl Fn(&NodeRecord) -> bool) -> usize {
+        let open = self.entries.values().map(|entry| &entry.record);
+        open.filter(|record| record.disconnected_at.is_none() && is_like_that(record)).count()
+    }
+
     /// Whether the node has an open stream here.
     pub(super) fn is_open(&self, id: &str) -> bool {
         self.entries.get(id).is_some_and(|entry| entry.record.disconnected_at.is_none())

@@ -6,7 +6,8 @@ use toolplane_proto::admin::token_service_client::TokenServiceClient;
 use toolplane_proto::admin::tool_service_client::ToolServiceClient;
 use toolplane_proto::admin::upstream_service_client::UpstreamServiceClient;
 use toolplane_proto::admin::{self, Role};
-use toolplane_testkit::fake_upstream::FakeUpstream;
+use toolplane_proto::sync;
+use toolplane_testkit::fake_upstream::{Era, FakeUpstream};
 
 use crate::harness::{Plane, creation};
 
@@ -38,6 +39,24 @@ async fn reflection_lists_the_services_for_whoever_may_read() {
     let mut answers = client.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
     let answer = format!("{:?}", answers.message().await.unwrap().unwrap());
     assert!(answer.contains("toolplane.admin.v1.UpstreamService"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_an_upstream_was_found_to_speak_is_shown() {
+    let plane = Plane::start().await;
+    let speaks = |era: sync::Era, version: &str, issues_sessions| {
+        Some(sync::Protocol { era: era.into(), version: version.to_owned(), issues_sessions })
+    };
+    for (domain, builder, expected) in [
+        ("new", FakeUpstream::builder().era(Era::Stateless), speaks(sync::Era::Stateless, "2026-07-28", false)),
+        ("old", FakeUpstream::builder(), speaks(sync::Era::Handshake, "2025-11-25", true)),
+        ("bare", FakeUpstream::builder().stateless(), speaks(sync::Era::Handshake, "2025-11-25", false)),
+    ] {
+        let upstream = builder.tool("search").start().await;
+        let created = plane.create(domain, &upstream.url()).await.upstream.unwrap();
+        assert_eq!(created.listing.unwrap().protocol, expected, "{domain}");
+        assert_eq!(plane.get(domain).await.unwrap().listing.unwrap().protocol, expected, "{domain}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod registration;
 mod replicas;
 mod restart;
 mod rollouts;
+mod secured_upstreams;
 mod snapshots;
 mod stream;
 mod tls;

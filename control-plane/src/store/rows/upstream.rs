@@ -34,6 +34,7 @@ pub(in crate::store) struct UpstreamRow {
     updated_at: Millis,
     frozen_at: Option<i64>,
     limits: Option<String>,
+    tls: Option<Vec<u8>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -71,13 +72,14 @@ pub(in crate::store) fn upstream_values(
     config_id: &str,
     at: Millis,
     key: &Key,
-) -> [Value; 14] {
+) -> [Value; 15] {
     let Upstream {
         domain,
         url,
         discovery_url,
         description,
         headers,
+        tls,
         forward_headers,
         filter: ToolFilter { allowed, denied },
         schema_policy,
@@ -100,6 +102,7 @@ pub(in crate::store) fn upstream_values(
         config_id.into(),
         at.into(),
         super::limits::json(limits).into(),
+        super::tls::seal(tls, domain.as_str(), key).into(),
     ]
 }
 
@@ -153,6 +156,7 @@ impl UpstreamRow {
             updated_at,
             frozen_at,
             limits,
+            tls,
         } = self;
         let cell = |column| Cell { table: "upstreams", column, id: &id };
         let upstream = Upstream {
@@ -161,6 +165,7 @@ impl UpstreamRow {
             discovery_url,
             description,
             headers: open_headers(&headers, cell("headers"), key)?,
+            tls: super::tls::open(tls.as_deref(), cell("tls"), key)?,
             forward_headers: maybe_list(forward_headers, cell("forward_headers"))?,
             filter: ToolFilter {
                 allowed: maybe_list(allowed_tools, cell("allowed_tools"))?,

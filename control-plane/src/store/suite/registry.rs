@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use toolplane_registry::policy::AccessPolicy;
 use toolplane_registry::upstream::{Header, Owner, SchemaPolicy, SessionMode, ToolFilter, Upstream};
-use toolplane_registry::{ErrorCode, Limits, Protocol, RawJson, Secret};
+use toolplane_registry::{ErrorCode, Limits, Protocol, RawJson, Secret, Tls};
 
 use super::{Bench, NOW, commit, create, domain, listing, on_both_backends};
 use crate::store::{Change, Error, Listing, Policy, Registered, Store as _};
@@ -46,6 +46,11 @@ fn elaborate() -> Upstream {
         schema_policy: SchemaPolicy::Pin,
         session_mode: SessionMode::Shared,
         limits: Limits { timeout: Some(Duration::from_secs(7)), max_queue: Some(0), ..Limits::default() },
+        tls: Tls {
+            ca: Some(Secret::new("their ca".to_owned())),
+            client_key: Some(Secret::new("our key".to_owned())),
+            ..Tls::default()
+        },
         owner: Owner::Environment,
     }
 }
