@@ -36,6 +36,9 @@
 mod caller;
 pub mod channel;
 pub mod control_plane;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod held_back;
 pub mod jitter;
 pub mod live;

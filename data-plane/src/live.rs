@@ -16,10 +16,11 @@ use tokio::time::Instant;
 use toolplane_registry::snapshot::Builder;
 use toolplane_registry::{Domain, Rejection, Snapshot, Version};
 use toolplane_upstream::auth::ForwardGlobs;
+use toolplane_upstream::connector::Secured;
 use toolplane_upstream::limits::{Reading, State};
 
-use self::states::States;
 pub(crate) use self::states::Upstreams;
+use self::states::{Pools, States};
 
 /// How long upstreams that nobody has asked yet may keep a node from being settled.
 const SETTLING: Duration = Duration::from_secs(15);
@@ -32,6 +33,8 @@ pub struct Served {
     forward: BTreeMap<Domain, ForwardGlobs>,
     /// One for every domain, from the moment on in which it is served.
     states: States,
+    /// Of domains with TLS settings of their own, from the same moment on.
+    pools: Pools,
 }
 
 /// Holds what is served. Loading is one atomic read; swapping wakes those who wait for a version.
@@ -77,7 +80,7 @@ impl Served {
             }
         }
         if rejections.is_empty() {
-            Ok(Self { snapshot, forward, states: States::new() })
+            Ok(Self { snapshot, forward, states: States::new(), pools: Pools::new() })
         } else {
             Err(rejections)
         }
@@ -91,6 +94,11 @@ impl Served {
     /// What is known of a domain's upstream.
     pub(crate) fn state(&self, domain: &Domain) -> Option<&State> {
         self.states.get(domain).map(AsRef::as_ref)
+    }
+
+    /// The pool of a domain with TLS settings of its own.
+    pub(crate) fn pool(&self, domain: &Domain) -> Option<&Secured> {
+        self.pools.get(domain)
     }
 
     /// What is counted of each upstream, by domain.
@@ -110,7 +118,8 @@ impl Live {
     #[expect(clippy::expect_used, reason = "nothing contradicts itself in an empty snapshot")]
     pub(crate) fn new(upstreams: Upstreams) -> Self {
         let nothing = Builder::new(Version::none()).build().expect("an empty snapshot is consistent");
-        let served = Served { snapshot: nothing, forward: BTreeMap::new(), states: States::new() };
+        let (states, pools) = (States::new(), Pools::new());
+        let served = Served { snapshot: nothing, forward: BTreeMap::new(), states, pools };
         Self {
             current: ArcSwap::from_pointee(served),
             upstreams,
@@ -160,7 +169,8 @@ impl Live {
     /// Serves something else. One task does this; two at a time could lose what is known of an upstream.
     pub(crate) fn swap(&self, served: Served) {
         let states = self.upstreams.next(&self.load().states, &served.snapshot);
-        let served = Served { states, ..served };
+        let pools = self.upstreams.pools(&served.snapshot, &states);
+        let served = Served { states, pools, ..served };
         let version = served.snapshot.version().clone();
         self.first.get_or_init(Instant::now);
         if !served.snapshot.domains().values().any(|entry| entry.pending()) {

@@ -4,16 +4,21 @@
 //! `mcp/server.rs` everything that `rmcp` does for us. Replies are a function of snapshot, caller and request.
 
 mod arguments;
+mod brief;
 mod definitions;
+mod direct;
 mod discover_tools;
 pub(crate) mod endpoint;
 mod error;
 mod execute_tool;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod get_tool_schema;
 mod instructions;
 mod refresh_registry;
 mod reply;
 mod request_state;
+mod second_opinion;
 mod server;
 pub(crate) mod stream;
 mod text;
@@ -22,15 +27,19 @@ mod wire;
 
 use std::sync::Arc;
 
+use rmcp::model::Tool;
 use tokio::time::Instant;
 use toolplane_registry::RawJson;
+use toolplane_registry::view::Entry;
 use toolplane_upstream::Client;
 use toolplane_upstream::client::Listen;
+use toolplane_upstream::connector::Room;
 use toolplane_upstream::limits::Limited;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use self::arguments::{Discover, Execute, GetSchema, Refresh};
+use self::brief::brief;
 use self::definitions::{DISCOVER_TOOLS, EXECUTE_TOOL, GET_TOOL_SCHEMA, REFRESH_REGISTRY};
 use self::error::Error;
 use self::execute_tool::Executor;
@@ -55,6 +64,8 @@ pub(crate) struct MetaTools {
     error_results: ErrorResults,
     instructions: Option<String>,
     metrics: Metrics,
+    /// Whether upstream tools can be called by name.
+    is_direct: bool,
 }
 
 /// A call of a meta-tool.
@@ -75,6 +86,8 @@ pub(crate) struct Extras {
     /// Who hears what an upstream says meanwhile, and from which severity on it logs.
     pub(crate) listener: Option<Arc<dyn Listen>>,
     pub(crate) log_level: Option<String>,
+    /// Where a large reply has to fit in.
+    pub(crate) room: Option<Arc<dyn Room>>,
 }
 
 /// The caller's side of a tool that asks for more input.
@@ -115,6 +128,7 @@ impl MetaTools {
             error_results,
             instructions: options.instructions.clone(),
             metrics: metrics.clone(),
+            is_direct: direct::is_on(options),
         }
     }
 
@@ -126,6 +140,15 @@ impl MetaTools {
     /// Where is noted what happens to requests.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What a client can list.
+    pub(crate) fn tools(&self, caller: &Caller) -> Vec<Tool> {
+        let mut tools = definitions::tools().to_vec();
+        if self.is_direct {
+            tools.extend(direct::tools(caller.view(self.live.load().snapshot())));
+        }
+        tools
     }
 
     /// What a client is told when it connects.
@@ -172,7 +195,7 @@ impl MetaTools {
         tracing::info!(target: ACCESS_LOG, parent: &span, meta_tool, error.code = code, duration_ms, "answered");
         // A tool's own failure is a reply, and still no success.
         let code = code.or_else(|| {
-            outcome.as_ref().ok().and_then(|outcome| outcome.is_error().then_some("upstream_error"))
+            outcome.as_ref().ok().and_then(|outcome| outcome.is_failure().then_some("upstream_error"))
         });
         active.answered(meta_tool, code);
         outcome.unwrap_or_else(|error| Reply::error(&error, self.error_results, wraps).into())
@@ -184,20 +207,20 @@ impl MetaTools {
         let arguments = arguments.as_ref();
         match name.as_str() {
             DISCOVER_TOOLS => {
-                let arguments: Discover = arguments::read(&name, arguments)?;
-                Span::current().record("gateway.domain", arguments.domain.as_deref());
+                let arguments = arguments::read::<Discover>(&name, arguments)?.checked()?;
+                Span::current().record("gateway.domain", arguments.domain.as_deref().map(brief).as_deref());
                 let found = discover_tools::discover(view, &arguments)?;
                 Span::current().record("gateway.result_count", found.count);
                 Ok(Reply::wrapped(&found.text).into())
             }
             GET_TOOL_SCHEMA => {
                 let GetSchema { tool_name } = arguments::read(&name, arguments)?;
-                Span::current().record("gateway.tool_name", &tool_name);
+                Span::current().record("gateway.tool_name", &*brief(&tool_name));
                 Ok(Reply::wrapped(&get_tool_schema::schema(view, &tool_name)?).into())
             }
             EXECUTE_TOOL => {
                 let call = arguments::read::<Execute>(&name, arguments)?.checked()?;
-                Span::current().record("gateway.tool_name", &call.tool_name);
+                Span::current().record("gateway.tool_name", &*brief(&call.tool_name));
                 // Boxed: the way through the upstream client is the one long state machine here.
                 Box::pin(self.executor.execute(served, &caller, call, extras)).await
             }
@@ -205,10 +228,15 @@ impl MetaTools {
                 let Refresh {} = arguments::read(&name, arguments)?;
                 Ok(Reply::wrapped(&self.refresher.refresh(served, &caller).await?).into())
             }
+            _ if self.is_direct && view.get(&name).is_some() => {
+                let call = Execute { tool_name: name, arguments: arguments.cloned() };
+                let form = |_: &Entry, result| Ok(direct::reply(result));
+                Box::pin(self.executor.execute_as(served, &caller, call, extras, form)).await
+            }
             _ => {
                 let reason = "is not a tool of this gateway itself; execute_tool runs the tools that \
                               discover_tools finds";
-                Err(Error::Usage { meta_tool: name, reason: reason.to_owned() })
+                Err(Error::Usage { meta_tool: brief(&name).into_owned(), reason: reason.to_owned() })
             }
         }
     }

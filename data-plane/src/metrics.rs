@@ -4,7 +4,11 @@
 //! number the registry bounds. Never a tool, an id or anything that a caller wrote. Where the numbers go is not
 //! known here: a [`Meter`] is handed in, and without one nothing is measured.
 
-use std::sync::{Arc, Weak};
+mod load;
+mod served;
+mod upstreams;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -12,9 +16,12 @@ use opentelemetry::metrics::{Counter, Histogram, InstrumentProvider, Meter, UpDo
 use tokio::time::Instant;
 use toolplane_registry::Domain;
 use toolplane_upstream::Error as UpstreamError;
+use toolplane_upstream::client::SpareSessions;
 use toolplane_upstream::limits::call::Error as CallError;
 
 use crate::live::{Live, Upstreams};
+use crate::options::Capacity;
+use crate::shed::Gate;
 
 /// From a millisecond to the longest call that is allowed by default.
 const SECONDS: [f64; 14] =
@@ -74,13 +81,15 @@ impl Metrics {
         let off = Meter::new(Arc::new(Off));
         let on = meter.is_some();
         let meter = meter.unwrap_or(&off);
-        observe(meter, &Arc::downgrade(live));
+        served::observe(meter, &Arc::downgrade(live));
         Self(Arc::new(Instruments::new(meter, on)))
     }
 
     /// Declares every instrument and measures nothing, for a reference page.
     pub fn declare(meter: &Meter) {
-        Self::new(Some(meter), &Arc::new(Live::new(Upstreams::default())));
+        let live = Arc::new(Live::new(Upstreams::default()));
+        Self::new(Some(meter), &live);
+        observe_limits(meter, &live, &Gate::new(Capacity::default()), SpareSessions::default());
     }
 
     /// Notes an update that was applied or refused.
@@ -171,7 +180,8 @@ impl Instruments {
                 "toolplane.node.upstream.calls",
                 "{call}",
                 "Calls to upstreams, by `toolplane.domain` and `toolplane.outcome`: `ok`, `tool_error`, `error_answer`, \
-                 `unauthorized`, `bad_answer`, `unreachable`, `timeout`, `interrupted`, `refused`, `spared`, `overloaded` or `cancelled`.",
+                 `unauthorized`, `bad_answer`, `unreachable`, `timeout`, `interrupted`, `no_room`, `refused`, `spared`, `overloaded` \
+                 or `cancelled`.",
             ),
             upstream_duration: seconds(
                 "toolplane.node.upstream.duration",
@@ -187,46 +197,11 @@ impl Instruments {
     }
 }
 
-/// What a node is at the moment of asking. Nothing is told of one that has stopped.
-fn observe(meter: &Meter, live: &Weak<Live>) {
-    let gauge = |name: &'static str, unit: &'static str, description, read: fn(&Live) -> u64| {
-        let live = Weak::clone(live);
-        let builder = meter.u64_observable_gauge(name).with_unit(unit).with_description(description);
-        builder.with_callback(move |observer| {
-            if let Some(live) = live.upgrade() {
-                observer.observe(read(&live), &[]);
-            }
-        })
-    };
-    gauge(
-        "toolplane.node.snapshot.version",
-        "",
-        "Number of the version that is served; 0 before the first.",
-        |live| live.load().snapshot().version().number(),
-    )
-    .build();
-    gauge("toolplane.node.tools", "{tool}", "Tools that are served.", |live| {
-        u64::try_from(live.load().snapshot().tool_count()).unwrap_or(u64::MAX)
-    })
-    .build();
-    gauge("toolplane.node.connected", "", "Whether a control plane is followed: 1 or 0.", |live| {
-        u64::from(live.is_connected())
-    })
-    .build();
-    let live = Weak::clone(live);
-    meter
-        .f64_observable_gauge("toolplane.node.stale")
-        .with_unit("s")
-        .with_description(
-            "For how long what is served may have been out of date, because no control plane is followed; 0 while \
-             one is.",
-        )
-        .with_callback(move |observer| {
-            if let Some(live) = live.upgrade() {
-                observer.observe(live.stale_for().unwrap_or_default().as_secs_f64(), &[]);
-            }
-        })
-        .build();
+/// Declares what is known of limits: those of the node and those of its upstreams.
+pub(crate) fn observe_limits(meter: &Meter, live: &Arc<Live>, gate: &Gate, spares: SpareSessions) {
+    let live = Arc::downgrade(live);
+    load::observe(meter, &live, gate);
+    upstreams::observe(meter, &live, spares);
 }
 
 fn outcome(word: &'static str) -> KeyValue {
@@ -281,9 +256,10 @@ impl UpstreamCall {
 fn failure(error: &UpstreamError) -> &'static str {
     match error {
         UpstreamError::Refused(_) | UpstreamError::Setup(_) => "refused",
-        UpstreamError::Connect(_) => "unreachable",
+        UpstreamError::Connect(_) | UpstreamError::Tls(_) => "unreachable",
         UpstreamError::Timeout => "timeout",
         UpstreamError::Interrupted(_) => "interrupted",
+        UpstreamError::NoRoom => "no_room",
         UpstreamError::Unauthorized(_) => "unauthorized",
         UpstreamError::Rpc { .. } => "error_answer",
         _ => "bad_answer",

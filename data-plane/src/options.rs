@@ -63,6 +63,10 @@ pub struct Options {
     pub max_connection_age: Duration,
     /// Counts the node as ready even where every domain is empty.
     pub ready_without_tools: bool,
+    /// Has `rmcp` judge even those calls that it certainly accepts: slower, and otherwise the same.
+    pub asks_about_every_call: bool,
+    /// What clients can list and call.
+    pub exposure: Exposure,
     /// Limits and rules of the way out to upstreams.
     pub connector: connector::Options,
     /// Where measurements go; absent: nothing is measured.
@@ -87,6 +91,16 @@ pub enum Address {
     Tcp(Uri),
     /// `unix:/path/to/socket`.
     Unix(PathBuf),
+}
+
+/// What clients can list and call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Exposure {
+    /// The meta-tools.
+    #[default]
+    MetaTools,
+    /// Beside them the tools of upstreams, by name, for conformance suites. Without debug assertions it has no effect.
+    Direct,
 }
 
 /// How coded errors come back.
@@ -153,6 +167,8 @@ impl Default for Options {
             drain_timeout: Duration::from_secs(30),
             max_connection_age: Duration::from_mins(5),
             ready_without_tools: false,
+            asks_about_every_call: false,
+            exposure: Exposure::default(),
             connector: connector::Options::default(),
             meter: None,
         }

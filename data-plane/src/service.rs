@@ -6,14 +6,14 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use toolplane_registry::Rejection;
-use toolplane_upstream::{Client, Connector};
+use toolplane_upstream::{Client, Connector, connector};
 
 use crate::control_plane::{self, ControlPlanes};
 use crate::jitter::Jitter;
 use crate::live::{Live, Upstreams};
 use crate::mcp::MetaTools;
 use crate::mcp::endpoint::Endpoint;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::options::{Address, Options};
 use crate::output_guard::Guard;
 use crate::rest::{self, Health, Proxy};
@@ -72,13 +72,16 @@ impl Service {
         check(&options).map_err(Error::Options)?;
         let guard = Guard::new(&options.output_guard).map_err(|rejection| Error::Options(vec![rejection]))?;
         let control_planes = ControlPlanes::new(&options)?;
-        let connector = Connector::new(options.connector.clone())?;
+        let connector = Connector::new(way_out(&options))?;
         let client = Client::new(connector.clone());
         let upstreams = Upstreams { defaults: options.upstream_limits, connector: Some(connector) };
         let live = Arc::new(Live::new(upstreams));
         let metrics = Metrics::new(options.meter.as_ref(), &live);
         let last_good = resume(&options, &live)?;
         let gate = Gate::new(options.capacity);
+        if let Some(meter) = &options.meter {
+            metrics::observe_limits(meter, &live, &gate, client.spare_sessions_by_domain());
+        }
         Ok(Self { options, live, control_planes, last_good, client, guard, metrics, gate })
     }
 
@@ -147,6 +150,12 @@ pub(crate) fn resume(options: &Options, live: &Live) -> Result<Option<Arc<LastGo
         live.resume(served, age);
     }
     Ok(Some(Arc::new(file)))
+}
+
+/// Limits of the way out. A reply for which a node has no room even when it holds nothing else is too large, not early.
+fn way_out(options: &Options) -> connector::Options {
+    let max_response_bytes = options.connector.max_response_bytes.min(options.capacity.max_buffered_bytes);
+    connector::Options { max_response_bytes, ..options.connector.clone() }
 }
 
 /// Ends the sessions that wait for a call as soon as few more are to come; never ends itself.

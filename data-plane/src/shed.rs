@@ -2,8 +2,10 @@
 //!
 //! # Responsibilities
 //!
-//! * Counting requests in flight, and the bytes of bodies that are held for them.
-//! * Refusing what is beyond with 503, `Retry-After` and the code `overloaded`.
+//! * Counting requests in flight, and the bytes that are held for them: of their bodies, of large replies of upstreams
+//!   while they are read, and of answers until they are written out.
+//! * Refusing what is beyond with 503, `Retry-After` and the code `overloaded`. A call whose reply does not fit has run:
+//!   its caller is told so, by the same code, in a result that no load balancer repeats.
 //! * Counting connections; those beyond the limit are served for one request, which is refused unless it is a probe.
 //!
 //! # Not here
@@ -12,6 +14,7 @@
 
 mod body;
 mod refusal;
+mod ticket;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -23,10 +26,12 @@ use axum::response::Response;
 use http::{Request, header};
 
 use self::body::{Counted, Held};
+use self::ticket::Ticket;
 use crate::mcp::stream::EndsWithCall;
 use crate::options::Capacity;
 
 pub(crate) use self::refusal::Wording;
+pub(crate) use self::ticket::reply_room;
 
 /// Counts what a node has taken on. Clones count together.
 #[derive(Debug, Clone)]
@@ -41,6 +46,7 @@ struct Counts {
     refused_connections: AtomicU64,
     refused_requests: AtomicU64,
     refused_bodies: AtomicU64,
+    refused_replies: AtomicU64,
 }
 
 /// What a node has taken on, and what it has refused since it started.
@@ -58,20 +64,13 @@ pub struct Load {
     pub refused_requests: u64,
     /// Requests whose body was beyond the limit.
     pub refused_bodies: u64,
+    /// Replies of upstreams that were beyond the limit.
+    pub refused_replies: u64,
 }
 
 /// A place among the connections.
 #[derive(Debug)]
 pub(crate) struct Seat(Arc<Counts>);
-
-/// A place among the requests, with the bytes that are held for it.
-#[derive(Debug)]
-struct Ticket {
-    counts: Arc<Counts>,
-    bytes: AtomicUsize,
-    /// Whether a byte too many came.
-    overran: std::sync::atomic::AtomicBool,
-}
 
 /// A connection beyond the limit: its one request is refused, unless it is a probe.
 #[derive(Debug, Clone, Copy)]
@@ -90,8 +89,14 @@ impl Gate {
             refused_connections: AtomicU64::new(0),
             refused_requests: AtomicU64::new(0),
             refused_bodies: AtomicU64::new(0),
+            refused_replies: AtomicU64::new(0),
         };
         Self(Arc::new(counts))
+    }
+
+    /// How much it may take on.
+    pub fn capacity(&self) -> Capacity {
+        self.0.capacity
     }
 
     /// What the node has taken on.
@@ -104,6 +109,7 @@ impl Gate {
             refused_connections: counts.refused_connections.load(Ordering::Relaxed),
             refused_requests: counts.refused_requests.load(Ordering::Relaxed),
             refused_bodies: counts.refused_bodies.load(Ordering::Relaxed),
+            refused_replies: counts.refused_replies.load(Ordering::Relaxed),
         }
     }
 
@@ -125,8 +131,7 @@ impl Gate {
     fn ticket(&self) -> Option<Arc<Ticket>> {
         let counts = &self.0;
         if take(&counts.requests, 1, counts.capacity.max_requests) {
-            let (counts, bytes) = (Arc::clone(counts), AtomicUsize::new(0));
-            return Some(Arc::new(Ticket { counts, bytes, overran: false.into() }));
+            return Some(Ticket::new(counts));
         }
         counts.refused_requests.fetch_add(1, Ordering::Relaxed);
         None
@@ -145,32 +150,6 @@ impl Drop for Seat {
     }
 }
 
-impl Ticket {
-    /// Makes room for bytes that arrived; without room they are not kept.
-    fn hold(&self, more: usize) -> bool {
-        let fits = take(&self.counts.bytes, more, self.counts.capacity.max_buffered_bytes);
-        if fits {
-            self.bytes.fetch_add(more, Ordering::Relaxed);
-        } else if !self.overran.swap(true, Ordering::Relaxed) {
-            self.counts.refused_bodies.fetch_add(1, Ordering::Relaxed);
-        }
-        fits
-    }
-
-    /// Counts bytes that are there already: an answer is not thrown away for want of room.
-    fn note(&self, more: usize) {
-        self.counts.bytes.fetch_add(more, Ordering::Relaxed);
-        self.bytes.fetch_add(more, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.counts.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
-        self.counts.requests.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 // ---- the middleware ----
 
 /// Lets a request through, if there is room, and counts it until its answer is sent.
@@ -185,16 +164,20 @@ pub(crate) async fn admit(
     let Some(ticket) = gate.ticket() else {
         return wording.refusal("this node has as many requests as it can work on");
     };
-    let request = request.map(|body| Body::new(Counted::new(body, Arc::clone(&ticket))));
+    let mut request = request.map(|body| Body::new(Counted::new(body, Arc::clone(&ticket))));
+    ticket.lead(request.extensions_mut());
     let response = next.run(request).await;
-    if ticket.overran.load(Ordering::Relaxed) {
+    if ticket.has_overrun() {
         return wording.refusal("this node holds as much of other requests as it can");
     }
     if is_endless(&response) {
         // A subscription lasts as long as its client likes and holds nothing.
         return response;
     }
-    ticket.note(usize::try_from(response.body().size_hint().exact().unwrap_or(0)).unwrap_or(0));
+    // The size of an event stream is not known, so the reply that goes into it counts to its end.
+    if let Some(size) = response.body().size_hint().exact() {
+        ticket.answered(usize::try_from(size).unwrap_or(usize::MAX));
+    }
     response.map(|body| Body::new(Held::new(body, ticket)))
 }
 

@@ -4,6 +4,8 @@
 //! protocol is decided in `sync/session.rs`, what it means for the snapshot in `sync/apply.rs`.
 
 pub(crate) mod apply;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 pub(crate) mod last_good;
 mod outage;
 pub(crate) mod session;

@@ -1,4 +1,5 @@
-//! What is known of each upstream from call to call, carried from one snapshot to the next.
+//! What is known of each upstream from call to call, carried from one snapshot to the next, and the pools of those that
+//! have TLS settings of their own.
 //!
 //! A request finds the state of its upstream in the snapshot it loaded, without a lock. A snapshot that still has the
 //! upstream at the same address takes its state over; one that has not lets go of it.
@@ -8,9 +9,13 @@ use std::sync::Arc;
 
 use toolplane_registry::{Domain, Snapshot};
 use toolplane_upstream::Connector;
+use toolplane_upstream::connector::Secured;
 use toolplane_upstream::limits::{Settings, State};
 
 pub(super) type States = BTreeMap<Domain, Arc<State>>;
+/// Only upstreams with settings of their own. A pool that an upstream of the snapshot before had is the same one, as
+/// long as that snapshot is there.
+pub(super) type Pools = BTreeMap<Domain, Secured>;
 
 /// Whatever a snapshot's limits are laid over, and what they are told to.
 #[derive(Debug, Default)]
@@ -46,6 +51,16 @@ impl Upstreams {
             }
         }
         states
+    }
+
+    /// The pools for a snapshot whose states these are.
+    pub(super) fn pools(&self, snapshot: &Snapshot, states: &States) -> Pools {
+        let Some(connector) = &self.connector else { return Pools::new() };
+        let own = snapshot.domains().iter().filter_map(|(domain, entry)| {
+            let connect = states.get(domain).and_then(|state| state.settings().timeouts.connect);
+            Some((domain.clone(), connector.secure(&entry.endpoint().tls, connect)?))
+        });
+        own.collect()
     }
 }
 

@@ -7,7 +7,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toolplane_registry::RawJson;
 
+use super::brief::brief;
 use super::error::Error;
+
+/// Longest `query`, in bytes: a search costs its words times the tools there are.
+const MAX_QUERY_BYTES: usize = 1024;
 
 /// How tools are rendered.
 #[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
@@ -56,9 +60,21 @@ pub(crate) fn read<T: DeserializeOwned>(meta_tool: &str, arguments: Option<&RawJ
     // Only the serde part of the message: its line and column are of a text that the caller never saw.
     serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
-        let reason = message.split(" at line ").next().unwrap_or_default().to_owned();
+        // A message quotes what it does not like, however long that is.
+        let reason = brief(message.split(" at line ").next().unwrap_or_default()).into_owned();
         Error::Usage { meta_tool: meta_tool.to_owned(), reason }
     })
+}
+
+impl Discover {
+    /// Refuses a query that would cost too much.
+    pub(crate) fn checked(self) -> Result<Self, Error> {
+        if self.query.as_ref().is_some_and(|query| query.len() > MAX_QUERY_BYTES) {
+            let reason = format!("`query` is longer than {MAX_QUERY_BYTES} bytes; a few words are enough");
+            return Err(Error::Usage { meta_tool: "discover_tools".to_owned(), reason });
+        }
+        Ok(self)
+    }
 }
 
 impl Execute {
@@ -92,6 +108,18 @@ mod tests {
         assert!(mistyped.is_err());
         assert!(read::<Discover>("discover_tools", Some(&raw(r#"{"format":"yaml"}"#))).is_err());
         assert!(read::<Refresh>("refresh_registry", Some(&raw(r#"{"x":1}"#))).is_err());
+    }
+
+    #[test]
+    fn a_slip_is_quoted_in_brief_and_a_query_has_a_length() {
+        let long = "x".repeat(1 << 20);
+        for arguments in [format!(r#"{{"{long}":1}}"#), format!(r#"{{"format":"{long}"}}"#)] {
+            let error = read::<Discover>("discover_tools", Some(&raw(&arguments))).unwrap_err();
+            assert!(error.to_string().len() < 400, "{error}");
+        }
+        let query = |bytes| Discover { query: Some("x".repeat(bytes)), ..Discover::default() }.checked();
+        assert!(query(MAX_QUERY_BYTES).is_ok());
+        assert_eq!(query(MAX_QUERY_BYTES + 1).unwrap_err().code(), "invalid_argument");
     }
 
     #[test]

@@ -11,6 +11,10 @@ pub(crate) const GET_TOOL_SCHEMA: &str = "get_tool_schema";
 pub(crate) const EXECUTE_TOOL: &str = "execute_tool";
 pub(crate) const REFRESH_REGISTRY: &str = "refresh_registry";
 
+/// Where clients of the 2026-07-28 revision repeat which tool is to run, so that a load balancer can route by it
+/// without reading the body.
+pub(crate) const TOOL_HEADER: &str = "mcp-param-tool";
+
 static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "constants; a test reads them")]
     serde_json::from_value(definitions()).expect("the definitions are tools")
@@ -72,7 +76,11 @@ fn execute_tool() -> Value {
         "inputSchema": {
             "type": "object",
             "properties": {
-                "tool_name": { "type": "string", "description": "As discover_tools spells it." },
+                "tool_name": {
+                    "type": "string",
+                    "description": "As discover_tools spells it.",
+                    "x-mcp-header": "Tool",
+                },
                 "arguments": {
                     "anyOf": [{ "type": "object", "additionalProperties": true }, { "type": "null" }],
                     "default": null,

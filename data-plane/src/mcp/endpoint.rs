@@ -1,8 +1,8 @@
 //! `/mcp`: HTTP and JSON-RPC in front of the meta-tools.
 //!
-//! Reads the body once, within its limit, and serves plain `tools/call` of handshake-era clients itself, over
-//! borrowed JSON. Everything else goes to `rmcp`. A call of the 2026-07-28 revision does both: `rmcp` checks its
-//! headers and metadata on a message without arguments, the call is answered from the raw one. Keeps no session.
+//! Reads the body once, within its limit, and serves `tools/call` itself, over borrowed JSON. Everything else goes to
+//! `rmcp`, and so does the shell of a call of the 2026-07-28 revision whose headers and metadata need its verdict.
+//! Keeps no session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,7 @@ use toolplane_upstream::client::Listen;
 use tracing::Instrument as _;
 
 use super::reply::Outcome;
+use super::second_opinion;
 use super::server::{Passed, Server};
 use super::stream::{self, Queue, Wishes};
 use super::wire::{self, CallParams, Message};
@@ -31,6 +32,7 @@ use super::{Call, Extras, MetaTools};
 use crate::caller::Caller;
 use crate::metrics::Limit;
 use crate::options::{Options, is_loopback_host};
+use crate::shed;
 
 /// How long a client may take to send a body, so that nobody holds memory by sending slowly.
 const BODY_DEADLINE: Duration = Duration::from_mins(1);
@@ -49,6 +51,7 @@ pub(crate) struct Endpoint {
     max_body_bytes: usize,
     /// Only this machine can connect, so a browser with another name for it is being tricked.
     on_loopback: bool,
+    asks_about_every_call: bool,
 }
 
 /// Why a request gets no further.
@@ -78,6 +81,7 @@ impl Endpoint {
             meta_tools,
             max_body_bytes: options.max_body_bytes,
             on_loopback,
+            asks_about_every_call: options.asks_about_every_call,
         }
     }
 
@@ -126,16 +130,20 @@ impl Endpoint {
         }
         let is_handshake_era = params.is_handshake_era(&parts.headers);
         let dialog = if is_handshake_era { None } else { Some(params.dialog().map_err(malformed)?) };
+        let wishes = params.wishes(is_handshake_era).filter(|_| accepts_events(&parts.headers));
+        let room = shed::reply_room(&parts.extensions);
+        let headers =
+            if is_handshake_era { Ok(parts.headers) } else { self.judged(parts, &params, id).await };
+        let headers = match headers {
+            Ok(headers) => headers,
+            Err(refusal) => return Ok(refusal),
+        };
         let call = Call {
             name: params.name.clone().into_owned(),
             arguments: params.arguments.map(RawJson::from),
-            caller: Caller { headers: parts.headers.clone() },
-            extras: Extras { meta: params.meta_for_upstream(), dialog, listener: None, log_level: None },
+            caller: Caller { headers },
+            extras: Extras { meta: params.meta_for_upstream(), dialog, room, ..Extras::default() },
         };
-        let wishes = params.wishes(is_handshake_era).filter(|_| accepts_events(&parts.headers));
-        if !is_handshake_era && let Some(refusal) = self.refusal(parts, params.probe(id)).await {
-            return Ok(refusal);
-        }
         let said = move |outcome: Outcome| if is_handshake_era { outcome } else { outcome.stateless() };
         match wishes {
             None => Ok(json(StatusCode::OK, wire::response(id, &said(self.meta_tools.call(call).await)))),
@@ -163,14 +171,23 @@ impl Endpoint {
         }
     }
 
-    /// What `rmcp` has against a call; its own answer counts only where it refused.
+    /// The headers of a call that may run, or what `rmcp` answers instead; where it accepts, its answer means nothing.
     ///
     /// The call itself does not run inside: here it ends with the request whose answer nobody waits for any more.
-    async fn refusal(&self, mut parts: Parts, probe: Vec<u8>) -> Option<Response> {
-        let passed = Passed::default();
+    async fn judged(
+        &self,
+        mut parts: Parts,
+        params: &CallParams<'_>,
+        id: &RawValue,
+    ) -> Result<HeaderMap, Response> {
+        if !self.asks_about_every_call && !second_opinion::is_needed(&parts.headers, params, id) {
+            return Ok(parts.headers);
+        }
+        let (passed, headers) = (Passed::default(), parts.headers.clone());
         parts.extensions.insert(passed.clone());
-        let response = hand_over(&self.rmcp, parts, Bytes::from(probe)).await;
-        (!passed.is_set()).then_some(response)
+        let shell = second_opinion::shell(params, id);
+        let response = hand_over(&self.rmcp, parts, Bytes::from(shell)).await;
+        if passed.is_set() { Ok(headers) } else { Err(response) }
     }
 }
 

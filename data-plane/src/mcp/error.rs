@@ -42,6 +42,13 @@ pub(crate) enum Error {
     /// The upstream has too much to do, so it was not called.
     #[error("Tool '{tool}' of '{domain}' was not called: {reason}. Try again in {} s.", seconds(*.retry_after))]
     Overloaded { tool: String, domain: String, reason: String, retry_after: Duration },
+    /// The tool ran, and its reply is more than the node can hold now.
+    #[error(
+        "Tool '{tool}' of '{domain}' has run, but this node holds too much to take its reply. If running it twice does no \
+         harm, try again in {} s.",
+        seconds(Duration::ZERO)
+    )]
+    NoRoom { tool: String, domain: String },
     /// The tool ran and reported a failure, in its own words.
     #[error("{text}")]
     Upstream { tool: String, text: String },
@@ -100,6 +107,7 @@ impl Error {
         };
         match error {
             upstream::Error::Timeout => Self::UpstreamTimeout { tool, domain },
+            upstream::Error::NoRoom => Self::NoRoom { tool, domain },
             upstream::Error::Rpc { message, .. } => {
                 // The upstream's words help a model to repair its call, once they are harmless.
                 let words = sanitize::description(Some(&serde_json::Value::String(message.clone())));
@@ -119,7 +127,7 @@ impl Error {
             Self::Execution { .. } => "execution_error",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
-            Self::Overloaded { .. } => "overloaded",
+            Self::Overloaded { .. } | Self::NoRoom { .. } => "overloaded",
             Self::Upstream { .. } => "upstream_error",
             Self::GuardRejected { .. } => "output_guard_reject",
             Self::Refresh(_) => "refresh_error",
@@ -149,6 +157,9 @@ impl Error {
             Self::UpstreamUnavailable { tool, domain, reason: _, retry_after }
             | Self::Overloaded { tool, domain, reason: _, retry_after } => {
                 Some(Details::Later { tool, domain, retry_after_seconds: seconds(*retry_after) })
+            }
+            Self::NoRoom { tool, domain } => {
+                Some(Details::Later { tool, domain, retry_after_seconds: seconds(Duration::ZERO) })
             }
             Self::Upstream { tool, text: _ } => Some(Details::Tool { tool }),
             Self::RequestState(problem) => {
@@ -225,5 +236,10 @@ mod tests {
         );
         let full = Error::of_call("t", "d", &limits::Error::Overloaded { retry_after: Duration::ZERO });
         assert_eq!((full.code(), seconds(Duration::ZERO)), ("overloaded", 1));
+        let no_room = Error::of_call("t", "d", &upstream::Error::NoRoom.into());
+        assert_eq!(
+            to_text(&no_room.body()),
+            r#"{"error": "Tool 't' of 'd' has run, but this node holds too much to take its reply. If running it twice does no harm, try again in 1 s.", "code": "overloaded", "details": {"tool": "t", "domain": "d", "retry_after_seconds": 1}}"#
+        );
     }
 }

@@ -76,10 +76,22 @@ impl Executor {
         call: Execute,
         extras: Extras,
     ) -> Result<Outcome, Error> {
+        self.execute_as(served, caller, call, extras, |entry, result| self.answer(entry, result)).await
+    }
+
+    /// The same, with another form of the result.
+    pub(crate) async fn execute_as(
+        &self,
+        served: &Served,
+        caller: &Caller,
+        call: Execute,
+        extras: Extras,
+        form: impl FnOnce(&Entry, ToolResult) -> Result<Reply, Error> + Send,
+    ) -> Result<Outcome, Error> {
         let entry = find(caller.view(served.snapshot()), &call.tool_name)?;
         tracing::Span::current().record("gateway.domain", entry.domain().domain().as_str());
         check_arguments(entry, call.arguments.as_ref())?;
-        let Extras { meta, dialog, listener, log_level } = extras;
+        let Extras { meta, dialog, listener, log_level, room } = extras;
         let can_be_asked = dialog.is_some();
         let Dialog { capabilities, input_responses, request_state } = dialog.unwrap_or_default();
         let request_state = match (&request_state, &input_responses) {
@@ -97,6 +109,7 @@ impl Executor {
             request_state,
             log_level,
             listener,
+            room,
         };
         let Some(state) = served.state(entry.domain().domain()) else { return Err(lost(entry)) };
         let calling = self.metrics.upstream_call(entry.domain().domain());
@@ -108,7 +121,7 @@ impl Executor {
             .await;
         calling.ended(answer.as_ref().map(Answer::is_failure));
         match answer.map_err(|error| failed(entry, &error))? {
-            Answer::Complete(result) => self.answer(entry, result).map(Into::into),
+            Answer::Complete(result) => form(entry, result).map(Into::into),
             Answer::InputRequired(_) if !can_be_asked => Err(execution(entry, NEEDS_STATELESS)),
             Answer::InputRequired(asked) => self.question(served, caller, entry, &call, asked),
         }
@@ -178,7 +191,7 @@ fn reopened(
 }
 
 fn check_arguments(entry: &Entry, given: Option<&RawJson>) -> Result<(), Error> {
-    arguments::check(entry.tool(), given.map(RawJson::as_str)).map_err(|problems| Error::InvalidArguments {
+    entry.parameters().check(given.map(RawJson::as_str)).map_err(|problems| Error::InvalidArguments {
         tool: entry.name().to_owned(),
         domain: entry.domain().domain().to_string(),
         signature: signature::render(entry.name(), entry.tool()),
@@ -192,6 +205,7 @@ fn target(served: &Served, caller: &Caller, entry: &Entry) -> Target {
     Target {
         url: endpoint.url.clone(),
         headers: outgoing_headers(&endpoint.headers, served.forward(domain), &caller.headers, &[]),
+        tls: served.pool(domain).cloned(),
         session_mode: endpoint.session_mode,
         config_id: endpoint.config_id.clone(),
         protocol: endpoint.protocol,
@@ -260,7 +274,10 @@ fn split(content: Vec<RawJson>) -> (String, Vec<RawJson>) {
     let mut others = Vec::new();
     for block in content {
         match serde_json::from_str::<Block<'_>>(block.as_str()) {
-            Ok(Block { kind, text: Some(text) }) if kind == "text" => texts.push(text.into_owned()),
+            // A list is no block: read by place, its items would pass for members.
+            Ok(Block { kind, text: Some(text) }) if kind == "text" && block.as_str().starts_with('{') => {
+                texts.push(text.into_owned());
+            }
             _ => others.push(block),
         }
     }
@@ -305,13 +322,15 @@ mod tests {
         let raw = |text: &str| RawJson::parse(text).unwrap();
         let image = raw(r#"{"type":"image","data":"AA==","mimeType":"image/png","x":1e400}"#);
         let odd = raw(r#"{"type":"text"}"#);
+        let list = raw(r#"["text","by place"]"#);
         let (text, others) = split(vec![
             raw(r#"{"type":"text","text":"first"}"#),
             image.clone(),
             odd.clone(),
+            list.clone(),
             raw(r#"{"type":"text","text":"l\u00e4st","annotations":{}}"#),
         ]);
         assert_eq!(text, "first\nläst");
-        assert_eq!(others, [image, odd]);
+        assert_eq!(others, [image, odd, list]);
     }
 }

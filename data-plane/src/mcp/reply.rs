@@ -20,6 +20,9 @@ pub(crate) struct Reply {
     #[serde(rename = "structuredContent", skip_serializing_if = "Option::is_none")]
     pub(crate) structured: Option<RawJson>,
     pub(crate) is_error: bool,
+    /// Whether it tells of a failure, marked as an error or not.
+    #[serde(skip)]
+    is_failure: bool,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
     pub(crate) meta: Option<RawJson>,
     /// Members of an upstream's result that nobody here knows.
@@ -44,9 +47,9 @@ impl From<Reply> for Outcome {
 }
 
 impl Outcome {
-    /// Whether it tells of a failure.
-    pub(crate) fn is_error(&self) -> bool {
-        matches!(self, Self::Complete(Reply { is_error: true, .. }))
+    /// Whether it tells of a failure, in whatever form errors come back.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self, Self::Complete(Reply { is_failure: true, .. }))
     }
 
     /// The same in the form that the 2026-07-28 revision asks for.
@@ -87,6 +90,7 @@ impl Reply {
             content: vec![text_block(text)],
             structured: None,
             is_error: false,
+            is_failure: false,
             meta: None,
             extra: BTreeMap::new(),
         }
@@ -111,7 +115,7 @@ impl Reply {
             ErrorResults::Plain => matches!(error, Error::Usage { .. } | Error::RequestState(_)),
         };
         let text = to_text(&error.body());
-        Self { is_error, ..if wraps { Self::wrapped(&text) } else { Self::text(&text) } }
+        Self { is_error, is_failure: true, ..if wraps { Self::wrapped(&text) } else { Self::text(&text) } }
     }
 }
 
@@ -119,4 +123,22 @@ fn text_block(text: &str) -> RawJson {
     #[expect(clippy::expect_used, reason = "two strings always serialize")]
     let block = serde_json::value::to_raw_value(&TextBlock { kind: "text", text }).expect("a text block");
     RawJson::from(&*block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_in_either_form_and_only_the_form_shows() {
+        let error = Error::Upstream { tool: "t".to_owned(), text: "no".to_owned() };
+        for (form, marked) in [(ErrorResults::IsError, true), (ErrorResults::Plain, false)] {
+            let outcome = Outcome::from(Reply::error(&error, form, false));
+            let sent = serde_json::to_value(&outcome).unwrap();
+            assert_eq!((outcome.is_failure(), &sent["isError"]), (true, &marked.into()), "{form:?}");
+            assert_eq!(sent.as_object().unwrap().len(), 2, "{sent}");
+            assert!(outcome.stateless().is_failure());
+        }
+        assert!(!Outcome::from(Reply::text("yes")).is_failure());
+    }
 }

@@ -52,8 +52,7 @@ impl Server {
     }
 
     fn instructions(&self, extensions: &Extensions) -> String {
-        let headers = extensions.get::<Parts>().map(|parts| parts.headers.clone()).unwrap_or_default();
-        self.meta_tools.instructions(&Caller { headers })
+        self.meta_tools.instructions(&caller(extensions))
     }
 }
 
@@ -83,7 +82,7 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = ListToolsResult::with_all_items(definitions::tools().to_vec());
+        let tools = ListToolsResult::with_all_items(self.meta_tools.tools(&caller(&context.extensions)));
         if is_handshake_era(&context) {
             // Caching hints came with that revision; earlier clients did not ask for them.
             return Ok(tools);
@@ -126,6 +125,10 @@ impl ServerHandler for Server {
             ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None)
         })
     }
+}
+
+fn caller(extensions: &Extensions) -> Caller {
+    Caller { headers: extensions.get::<Parts>().map(|parts| parts.headers.clone()).unwrap_or_default() }
 }
 
 fn is_handshake_era(context: &RequestContext<RoleServer>) -> bool {

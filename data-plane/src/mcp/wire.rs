@@ -26,13 +26,13 @@ pub(super) const NOT_READY: i32 = -32000;
 
 /// Keys of `_meta` that describe one hop and mean nothing on the next.
 const PER_HOP_META: &str = "io.modelcontextprotocol/";
-const PROTOCOL_VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
-const CAPABILITIES_META: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(super) const PROTOCOL_VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
+pub(super) const CAPABILITIES_META: &str = "io.modelcontextprotocol/clientCapabilities";
 /// What a tool may ask of a caller who can do it.
 const ASKABLE: [&str; 3] = ["elicitation", "sampling", "roots"];
 const PROGRESS_META: &str = "progressToken";
 const LOG_META: &str = "io.modelcontextprotocol/logLevel";
-const PROTOCOL_VERSION_HEADER: &str = "mcp-protocol-version";
+pub(super) const PROTOCOL_VERSION_HEADER: &str = "mcp-protocol-version";
 const HANDSHAKE_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
 /// A request, notification or response.
@@ -119,27 +119,16 @@ struct FailureBody<'a> {
     message: &'a str,
 }
 
-/// A `tools/call` with nothing in it but what `rmcp` checks.
-#[derive(Serialize)]
-struct Probe<'a> {
-    jsonrpc: &'static str,
-    id: &'a RawValue,
-    method: &'static str,
-    params: ProbeParams<'a>,
-}
-
-#[derive(Serialize)]
-struct NoArguments {}
-
-#[derive(Serialize)]
-struct ProbeParams<'a> {
-    name: &'a str,
-    arguments: NoArguments,
-    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
-    meta: Option<&'a RawValue>,
-}
-
 impl Refusal {
+    /// What is wrong with a text that is no message.
+    fn of(text: &str) -> Self {
+        match serde_json::from_str::<&RawValue>(text) {
+            Err(_) => Self::Parse,
+            Ok(document) if document.get().starts_with('[') => Self::Batch,
+            Ok(_) => Self::Shape,
+        }
+    }
+
     pub(super) fn code(self) -> i32 {
         match self {
             Self::Parse => PARSE_ERROR,
@@ -152,11 +141,7 @@ impl<'a> Message<'a> {
     /// Reads a body.
     pub(super) fn read(body: &'a [u8]) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(body).map_err(|_| Refusal::Parse)?;
-        let document: &RawValue = serde_json::from_str(text).map_err(|_| Refusal::Parse)?;
-        if document.get().starts_with('[') {
-            return Err(Refusal::Batch);
-        }
-        let message: Self = serde_json::from_str(document.get()).map_err(|_| Refusal::Shape)?;
+        let message: Self = read_object(text).ok_or_else(|| Refusal::of(text))?;
         let is_something = message.method.is_some() || message.result.is_some() || message.error.is_some();
         let has_usable_id = message.id.is_none_or(|id| {
             // Only an error may have it, about a request whose id could not be read.
@@ -171,6 +156,11 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Reads an object. By itself the library would take an array of the same values, too.
+fn read_object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    if text.trim_ascii_start().starts_with('{') { serde_json::from_str(text).ok() } else { None }
+}
+
 /// A member that is there, `null` included.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
@@ -180,8 +170,11 @@ impl<'a> CallParams<'a> {
     /// Reads the parameters; says in a sentence what is wrong.
     pub(super) fn read(params: Option<&'a RawValue>) -> Result<Self, &'static str> {
         let text = params.ok_or("`params` is missing")?.get();
-        let mut params: Self =
-            serde_json::from_str(text).map_err(|_| "`params` must hold the `name` of a tool")?;
+        let mut params: Self = read_object(text).ok_or("`params` must hold the `name` of a tool")?;
+        // Read by place, the items of a list would pass for members.
+        if !text.starts_with('{') {
+            return Err("`params` must be an object");
+        }
         if params.arguments.is_some_and(|raw| !raw.get().starts_with('{')) {
             return Err("`arguments` must be an object");
         }
@@ -253,13 +246,14 @@ impl<'a> CallParams<'a> {
         (progress_token.is_some() || log_level.is_some()).then_some(Wishes { progress_token, log_level })
     }
 
-    /// A message for `rmcp` to check: same id, name and `_meta`, no arguments to parse.
-    pub(super) fn probe(&self, id: &RawValue) -> Vec<u8> {
-        let params = ProbeParams { name: &self.name, arguments: NoArguments {}, meta: self.meta };
-        written(&Probe { jsonrpc: "2.0", id, method: "tools/call", params })
+    /// The members of `_meta` that describe this hop alone.
+    pub(super) fn hop_members(&self) -> BTreeMap<&str, &'a RawValue> {
+        let members = self.hop_meta.iter().flatten().filter(|(key, _)| key.starts_with(PER_HOP_META));
+        members.map(|(key, value)| (key.as_str(), *value)).collect()
     }
 
-    fn hop_member(&self, key: &str) -> Option<&'a RawValue> {
+    /// A member of `_meta` that concerns this hop.
+    pub(super) fn hop_member(&self, key: &str) -> Option<&'a RawValue> {
         self.hop_meta.as_ref()?.get(key).copied()
     }
 }
@@ -274,8 +268,9 @@ pub(super) fn failure(id: Option<&RawValue>, code: i32, message: &str) -> Vec<u8
     written(&Failure { jsonrpc: "2.0", id, error: FailureBody { code, message } })
 }
 
+/// A message as bytes.
 #[expect(clippy::expect_used, reason = "messages have string keys and hold valid JSON")]
-fn written(message: &impl Serialize) -> Vec<u8> {
+pub(super) fn written(message: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(message).expect("a message is serializable")
 }
 
@@ -317,11 +312,17 @@ mod tests {
     fn call_parameters_are_checked() {
         let read = |text| CallParams::read(Some(serde_json::from_str(text).unwrap())).map(|_| ());
         assert!(CallParams::read(None).is_err());
-        for bad in
-            ["{}", "[]", r#"{"name":5}"#, r#"{"name":"x","arguments":[1]}"#, r#"{"name":"x","_meta":1}"#]
-        {
+        for bad in [
+            "{}",
+            "[]",
+            r#"["x",{},null,null,null]"#,
+            r#"{"name":5}"#,
+            r#"{"name":"x","arguments":[1]}"#,
+            r#"{"name":"x","_meta":1}"#,
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
+        assert!(read(r#"["x",{},{},{},"s"]"#).is_err(), "members have names");
         assert_eq!(read(r#"{"name":"x","arguments":null}"#), Ok(()));
     }
 

@@ -11,6 +11,9 @@ use http_body::{Frame, SizeHint};
 
 use super::Ticket;
 
+/// Pieces of an answer from this size on count until they are written out; smaller ones until they are handed over.
+const LARGE: usize = 16 << 10;
+
 /// A request's body. It breaks off where there is no room for more.
 pub(super) struct Counted {
     inner: Body,
@@ -20,6 +23,12 @@ pub(super) struct Counted {
 /// An answer's body, which keeps its request counted until it is gone.
 pub(super) struct Held {
     inner: Body,
+    ticket: Arc<Ticket>,
+}
+
+/// A piece of an answer. A caller that reads slowly has it wait in the connection, long after the body has ended.
+struct Piece {
+    data: Bytes,
     _ticket: Arc<Ticket>,
 }
 
@@ -36,7 +45,23 @@ impl Counted {
 
 impl Held {
     pub(super) fn new(inner: Body, ticket: Arc<Ticket>) -> Self {
-        Self { inner, _ticket: ticket }
+        Self { inner, ticket }
+    }
+}
+
+impl Held {
+    /// Keeps the request counted for as long as somebody has the piece.
+    fn kept(&self, data: Bytes) -> Bytes {
+        if data.len() < LARGE {
+            return data;
+        }
+        Bytes::from_owner(Piece { data, _ticket: Arc::clone(&self.ticket) })
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
     }
 }
 
@@ -75,7 +100,8 @@ impl HttpBody for Held {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
+        let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(context));
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(|data| self.kept(data)))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -82,3 +82,40 @@ fn seats_are_given_back() {
     assert!(gate.seat().is_some());
     assert_eq!(gate.load().refused_connections, 1);
 }
+
+#[tokio::test]
+async fn a_large_answer_counts_for_as_long_as_somebody_has_a_piece_of_it() {
+    const SIZE: usize = 100_000;
+    let (gate, go) = (gate(1, 10 * SIZE), Arc::new(Semaphore::new(1)));
+    let mut response = echo(&gate, &go).oneshot(request(SIZE)).await.unwrap();
+    let piece = response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
+    drop(response);
+    assert_eq!(piece.len(), SIZE);
+    assert_eq!(
+        (gate.load().requests, gate.load().buffered_bytes),
+        (1, 2 * SIZE),
+        "it waits to be written out"
+    );
+    drop(piece);
+    assert_eq!((gate.load().requests, gate.load().buffered_bytes), (0, 0));
+}
+
+#[test]
+fn a_reply_takes_room_until_its_answer_takes_its_place() {
+    let gate = gate(2, 1000);
+    let (one, other) = (gate.ticket().unwrap(), gate.ticket().unwrap());
+    let mut request = http::Extensions::new();
+    one.lead(&mut request);
+    let room = reply_room(&request).unwrap();
+    assert!(room.take(600) && other.hold(300) && !room.take(101));
+    assert_eq!((gate.load().buffered_bytes, gate.load().refused_replies), (900, 1));
+    assert!(!other.has_overrun() && !one.has_overrun(), "a reply is refused on its own");
+    room.give_back(100);
+    one.answered(700);
+    assert_eq!(gate.load().buffered_bytes, 1000);
+    room.give_back(500);
+    assert_eq!(gate.load().buffered_bytes, 1000, "the reply is given back once");
+    drop((room, one, other));
+    assert_eq!((gate.load().requests, gate.load().buffered_bytes), (0, 0));
+    assert!(reply_room(&request).is_none(), "a request that lives on leads nowhere");
+}

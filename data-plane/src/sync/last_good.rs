@@ -4,6 +4,9 @@
 //! from one of another key. Writing goes through a temporary file, so a crash leaves the old one or the new one.
 //! Never fails a start: what cannot be read is set aside with a warning.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -105,12 +108,16 @@ impl LastGood {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
+        self.parse(&bytes).map(Some)
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<Served, Unreadable> {
         let rest = match bytes.strip_prefix(MAGIC) {
             Some([FORMAT, rest @ ..]) => rest,
             Some([other, ..]) => return Err(Unreadable::Format(*other)),
             // Cut off before its first byte is damage, not another program's file.
             Some([]) => return Err(Unreadable::Damaged),
-            None if MAGIC.starts_with(&bytes) => return Err(Unreadable::Damaged),
+            None if MAGIC.starts_with(bytes) => return Err(Unreadable::Damaged),
             None => return Err(Unreadable::Foreign),
         };
         let (checksum, sealed) = rest.split_first_chunk::<DIGEST_LEN>().ok_or(Unreadable::Damaged)?;
@@ -120,7 +127,7 @@ impl LastGood {
         let update = Update::decode(self.key.open(sealed, CONTEXT)?.as_slice())?;
         let nothing = Builder::new(Version::none()).build().map_err(Unreadable::Rejected)?;
         let snapshot = apply::apply(&nothing, update).map_err(Unreadable::Rejected)?;
-        Ok(Some(Served::new(snapshot).map_err(Unreadable::Rejected)?))
+        Served::new(snapshot).map_err(Unreadable::Rejected)
     }
 
     /// Keeps what is served; `false` with a warning when the disk refuses.
@@ -146,9 +153,7 @@ impl LastGood {
         // Sealed as it is, it is still nobody else's business.
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        file.write_all(MAGIC)?;
-        file.write_all(&[FORMAT])?;
-        file.write_all(Digest::of(&sealed).as_bytes())?;
+        file.write_all(&head(&sealed))?;
         fail::fail_point!("node.persist.half-written");
         file.write_all(&sealed)?;
         file.sync_all()?;
@@ -158,6 +163,11 @@ impl LastGood {
         // The rename itself is only durable once the directory is.
         self.path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
     }
+}
+
+/// What stands in front of the sealed part.
+fn head(sealed: &[u8]) -> Vec<u8> {
+    [MAGIC, &[FORMAT], Digest::of(sealed).as_bytes()].concat()
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ fn endpoint(upstream: &FakeUpstream, protocol: Protocol) -> Endpoint {
 
 async fn hanging_call(node: &Node, body: &str) -> TcpStream {
     let modern = if body == STATELESS {
-        "mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: execute_tool\r\n"
+        "mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: execute_tool\r\nmcp-param-tool: x\r\n"
     } else {
         ""
     };

@@ -150,6 +150,16 @@ impl Node {
     }
 }
 
+/// The headers of a call of `execute_tool` in the stateless revision.
+pub(crate) fn executes(tool: &str) -> [(&'static str, &str); 4] {
+    [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "execute_tool"),
+        ("mcp-param-tool", tool),
+    ]
+}
+
 /// The JSON in the first text block of a result.
 pub(crate) fn inner(result: &Value) -> Value {
     let text = result["content"][0]["text"].as_str().unwrap();

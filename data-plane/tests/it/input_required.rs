@@ -7,7 +7,7 @@ use toolplane_registry::{Protocol, RequestKey, Secret, Version};
 use toolplane_testkit::fake_upstream::Era;
 use toolplane_testkit::{FakeControlPlane, FakeUpstream};
 
-use crate::harness::{Answer, Node, domain_at, inner};
+use crate::harness::{Answer, Node, domain_at, executes, inner};
 
 const ASKS: &str = r#"{"resultType":"input_required","inputRequests":{"name":{"method":"elicitation/create","params":{"n":1e400}}},"requestState":"of the upstream","vendor":[ 1 ]}"#;
 const VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
@@ -52,12 +52,8 @@ async fn call(node: &Node, token: &str, arguments: &Value, more: &[(&str, Value)
         params[*name] = value.clone();
     }
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
-    let headers = [
-        ("mcp-protocol-version", "2026-07-28"),
-        ("mcp-method", "tools/call"),
-        ("mcp-name", "execute_tool"),
-        ("authorization", token),
-    ];
+    let tool = arguments["tool_name"].as_str().unwrap();
+    let headers = [&executes(tool)[..], &[("authorization", token)]].concat();
     node.rpc_with(&message.to_string(), &headers).await
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use toolplane_data_plane::Options;
 use toolplane_data_plane::options::Capacity;
 use toolplane_registry::snapshot::{DomainSnapshot, Endpoint};
@@ -253,6 +253,111 @@ async fn large_bodies_together_never_hold_more_than_the_limit() {
     };
     let (answers, ()) = tokio::join!(running, beyond);
     assert!(answers.iter().all(|answer| answer.status == 200));
+}
+
+#[tokio::test]
+async fn a_flood_of_large_replies_is_shed_before_memory_grows() {
+    const MIB: usize = 1 << 20;
+    const ROOM: usize = 8 * MIB;
+    let upstream = upstream("x").await;
+    let (_control_plane, node) =
+        node_with(vec![domain("echo", &upstream, &["x"])], capacity(1000, 1000, ROOM)).await;
+    node.ask("execute_tool", CALL).await;
+    upstream.clear();
+    upstream.set_result("x", &text_of(3 * MIB));
+    upstream.fault("tools/call", Fault::Hang);
+    let calls = (0..24).map(|_| node.ask("execute_tool", CALL));
+    let calls = join_all(calls);
+    let (done, finished) = tokio::sync::oneshot::channel();
+    let watched = async {
+        upstream.wait_for("tools/call", 24).await;
+        upstream.clear_faults();
+        upstream.release();
+        let (mut most, mut finished) = (0, std::pin::pin!(finished));
+        while futures::poll!(finished.as_mut()).is_pending() {
+            most = most.max(node.gate().load().buffered_bytes);
+            tokio::task::yield_now().await;
+        }
+        most
+    };
+    let all = async {
+        let answers = calls.await;
+        done.send(()).unwrap();
+        answers
+    };
+    let (answers, most) = tokio::join!(all, watched);
+    let (refused, told): (Vec<&Value>, Vec<&Value>) =
+        answers.iter().partition(|answer| answer["code"] == "overloaded");
+    assert!(told.iter().all(|answer| answer["result"].as_str().unwrap().len() == 3 * MIB));
+    assert!(!told.is_empty() && !refused.is_empty(), "{} and {}", told.len(), refused.len());
+    assert_eq!(refused[0]["details"], json!({"tool": "x", "domain": "echo", "retry_after_seconds": 1}));
+    assert!(refused[0]["error"].as_str().unwrap().contains("has run"), "{}", refused[0]);
+    // An answer has some bytes around what was replied, and is counted without being asked.
+    assert!((3 * MIB..ROOM + MIB).contains(&most), "{most}");
+    assert!(
+        matches!(phase(&node, "echo"), Phase::Closed { failures: 0, .. }),
+        "it is not the upstream's fault"
+    );
+    nothing_is_held(&node).await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_take_room_and_newcomers_are_told_to_come_back() {
+    const MIB: usize = 1 << 20;
+    let upstream = upstream("x").await;
+    // More than the sockets of a connection take, whose reading end is kept small.
+    upstream.set_result("x", &text_of(6 * MIB));
+    let (_control_plane, node) =
+        node_with(vec![domain("echo", &upstream, &["x"])], capacity(1000, 1000, 14 * MIB)).await;
+    let message = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"execute_tool","arguments":{CALL}}}}}"#
+    );
+    let mut readers = Vec::new();
+    for number in 1..=2 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(64 << 10).unwrap();
+        let mut stream = socket.connect(node.address.parse().unwrap()).await.unwrap();
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nhost: node\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             accept: application/json, text/event-stream\r\ncontent-length: {}\r\n\r\n",
+            message.len()
+        );
+        stream.write_all((head + &message).as_bytes()).await.unwrap();
+        upstream.wait_for("tools/call", number).await;
+        // The first piece of the answer: all of it is there by then.
+        stream.readable().await.unwrap();
+        readers.push(stream);
+    }
+    let held = node.gate().load();
+    assert!(held.requests == 2 && held.buffered_bytes >= 12 * MIB, "{held:?}");
+    assert_eq!(node.ask("execute_tool", CALL).await["code"], "overloaded", "a third reply does not fit");
+    assert_eq!(node.gate().load().refused_replies, 1);
+    let padding = "x".repeat(3 * MIB);
+    let large = node.rpc(&message.replace(r#""id":1"#, &format!(r#""id":1,"padding":"{padding}""#))).await;
+    assert_eq!((large.status, large.headers["retry-after"].as_str()), (503, "1"), "nor does a body");
+    upstream.set_result("x", &text_of(10));
+    assert_eq!(node.ask("execute_tool", CALL).await["tool"], "x", "small ones fit");
+    for mut stream in readers {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.len() > 6 * MIB, "{}", answer.len());
+    }
+    nothing_is_held(&node).await;
+}
+
+/// A result of one text of that many bytes.
+fn text_of(bytes: usize) -> String {
+    format!(r#"{{"content":[{{"type":"text","text":"{}"}}]}}"#, "x".repeat(bytes))
+}
+
+/// Waits until the node has noticed that everything was written out.
+async fn nothing_is_held(node: &Node) {
+    let emptied = async {
+        while node.gate().load().buffered_bytes > 0 || node.gate().load().requests > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(crate::harness::PATIENCE, emptied).await.expect("all is given back");
 }
 
 #[tokio::test]

@@ -7,13 +7,18 @@
     reason = "tests: whatever is missing should fail the test"
 )]
 
+mod both_paths;
 mod cancelling;
+mod direct;
 mod drain;
 mod harness;
 mod input_required;
 mod limits;
+mod lossless;
+mod lying;
 mod meta_tools;
 mod registration;
+mod secured_upstreams;
 mod streaming;
 mod sync;
 mod upstreams;

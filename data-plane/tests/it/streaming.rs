@@ -8,7 +8,7 @@ use toolplane_registry::snapshot::Endpoint;
 use toolplane_testkit::fake_upstream::{Era, Fault};
 use toolplane_testkit::{FakeControlPlane, FakeUpstream};
 
-use crate::harness::{Answer, Node, PATIENCE, domain_at, inner, snapshot};
+use crate::harness::{Answer, Node, PATIENCE, domain_at, executes, inner, snapshot};
 
 fn said(method: &str, params: &str) -> String {
     format!(
@@ -46,9 +46,6 @@ fn stateless(mut meta: Value) -> Value {
     meta
 }
 
-const STATELESS: [(&str, &str); 3] =
-    [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "execute_tool")];
-
 fn events(answer: &Answer) -> Vec<&str> {
     assert_eq!(answer.headers["content-type"], "text/event-stream", "{}", answer.body);
     answer.body.split("\n\n").filter_map(|event| event.strip_prefix("event: message\ndata: ")).collect()
@@ -85,7 +82,7 @@ async fn log_messages_reach_the_caller_from_the_level_on_that_it_asked_for() {
     let upstream = upstream(Era::Stateless, &[log("debug"), log("warning"), log("error")].concat()).await;
     let node = node_with(&upstream, Protocol::Stateless).await;
     let meta = stateless(json!({"io.modelcontextprotocol/logLevel": "warning"}));
-    let answer = node.rpc_with(&message(&meta), &STATELESS).await;
+    let answer = node.rpc_with(&message(&meta), &executes("x")).await;
     let events = events(&answer);
     assert_eq!(events.len(), 3, "{events:?}");
     assert!(events[0].contains("about warning") && events[1].contains("about error"), "{events:?}");
@@ -99,7 +96,7 @@ async fn who_did_not_ask_or_cannot_read_events_is_answered_in_json() {
     let upstream = upstream(Era::Stateless, &[progress(1), log("error")].concat()).await;
     let node = node_with(&upstream, Protocol::Stateless).await;
     let token = json!({"progressToken": 1});
-    let silent = node.rpc_with(&message(&stateless(json!({}))), &STATELESS).await;
+    let silent = node.rpc_with(&message(&stateless(json!({}))), &executes("x")).await;
     let blind = node
         .send(
             node.request("POST", "/mcp")

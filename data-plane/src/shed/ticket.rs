@@ -1,0 +1,102 @@
+//! What one request takes of the node: its place, its body, the reply that it waits for, and its answer.
+//!
+//! Everything is counted where it is held and given back at the latest when the last owner of the ticket goes.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use http::Extensions;
+use toolplane_upstream::connector::Room;
+
+use super::{Counts, take};
+
+/// A place among the requests, with the bytes that are held for it.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    counts: Arc<Counts>,
+    /// Of its body and its answer.
+    bytes: AtomicUsize,
+    /// Of what an upstream replied to it.
+    reply: AtomicUsize,
+    /// Whether its body brought a byte too many.
+    overran: AtomicBool,
+}
+
+/// Leads from a request to its ticket, and does not keep it: a subscription keeps its request for as long as it likes.
+#[derive(Debug, Clone)]
+struct Leads(Weak<Ticket>);
+
+/// Where replies to a request have to fit in; absent where nobody counts.
+pub(crate) fn reply_room(request: &Extensions) -> Option<Arc<dyn Room>> {
+    let Leads(ticket) = request.get()?;
+    Some(ticket.upgrade()?)
+}
+
+impl Ticket {
+    /// The place must have been taken.
+    pub(super) fn new(counts: &Arc<Counts>) -> Arc<Self> {
+        let (bytes, reply) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { counts: Arc::clone(counts), bytes, reply, overran: AtomicBool::new(false) })
+    }
+
+    /// Lets whoever works on the request find the ticket.
+    pub(super) fn lead(self: &Arc<Self>, request: &mut Extensions) {
+        request.insert(Leads(Arc::downgrade(self)));
+    }
+
+    /// Makes room for bytes of the body that arrived; without room they are not kept.
+    pub(super) fn hold(&self, more: usize) -> bool {
+        let fits = self.fits(more);
+        if fits {
+            self.bytes.fetch_add(more, Ordering::Relaxed);
+        } else if !self.overran.swap(true, Ordering::Relaxed) {
+            self.counts.refused_bodies.fetch_add(1, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// Whether a body was not kept.
+    pub(super) fn has_overrun(&self) -> bool {
+        self.overran.load(Ordering::Relaxed)
+    }
+
+    /// Counts an answer of that size in the place of the reply that it was made of. It is there already, so it is not
+    /// thrown away for want of room.
+    pub(super) fn answered(&self, size: usize) {
+        self.counts.bytes.fetch_add(size, Ordering::Relaxed);
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+        self.counts.bytes.fetch_sub(self.reply.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    fn fits(&self, more: usize) -> bool {
+        take(&self.counts.bytes, more, self.counts.capacity.max_buffered_bytes)
+    }
+}
+
+impl Room for Ticket {
+    fn take(&self, bytes: usize) -> bool {
+        let fits = self.fits(bytes);
+        if fits {
+            self.reply.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.counts.refused_replies.fetch_add(1, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    fn give_back(&self, bytes: usize) {
+        // A reader that outlives the answer has nothing left to give back.
+        let within = |held: usize| held.checked_sub(bytes);
+        if self.reply.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok() {
+            self.counts.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let held = *self.bytes.get_mut() + *self.reply.get_mut();
+        self.counts.bytes.fetch_sub(held, Ordering::Relaxed);
+        self.counts.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
