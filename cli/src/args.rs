@@ -6,6 +6,7 @@ mod operator;
 mod planes;
 mod rollout;
 mod snapshot;
+mod tls;
 
 pub(crate) use limits::LimitFields;
 pub(crate) use manifest::{ApplyArgs, ExportArgs};
@@ -16,6 +17,7 @@ pub(crate) use operator::{
 pub(crate) use planes::{ControlPlaneArgs, DataPlaneArgs, DemoArgs, MigrateArgs, StandaloneArgs};
 pub(crate) use rollout::{Canary, RolloutCommand};
 pub(crate) use snapshot::SnapshotCommand;
+pub(crate) use tls::TlsFields;
 
 use clap::{Parser, Subcommand};
 
@@ -45,6 +47,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one for the life of a process")]
 pub(crate) enum Command {
     Standalone(StandaloneArgs),
     ControlPlane(ControlPlaneArgs),

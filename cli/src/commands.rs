@@ -15,6 +15,7 @@ mod policy;
 mod rollout;
 mod snapshot;
 mod standalone;
+mod tls;
 mod token;
 mod tool;
 mod upstream;

@@ -11,7 +11,7 @@
 //!
 //! # Layout
 //!
-//! [`yaml`] is text as a tree, [`read`] the tree as a [`Manifest`], [`resolve`] puts in the values of headers,
+//! [`yaml`] is text as a tree, [`read`] the tree as a [`Manifest`], [`resolve`] puts in values that are secret,
 //! [`diff`] compares it with what is held, [`mod@write`] makes one of what is held.
 
 pub(crate) mod diff;
@@ -20,12 +20,14 @@ pub(crate) mod resolve;
 pub(crate) mod write;
 pub(crate) mod yaml;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use toolplane_proto::admin as wire;
 use toolplane_proto::sync;
 use toolplane_registry::policy::AccessPolicy;
+use toolplane_registry::tls::Part;
 use toolplane_registry::{Limits, Secret};
 
 /// Everything that the files say.
@@ -48,6 +50,8 @@ pub(crate) struct Upstream {
     pub(crate) description: String,
     /// Absent: they stay as they are.
     pub(crate) headers: Option<Vec<Header>>,
+    /// Absent: how connections are secured stays as it is.
+    pub(crate) tls: Option<Tls>,
     /// Absent: whatever may pass is passed on.
     pub(crate) forward_headers: Option<Vec<String>>,
     pub(crate) allowed_tools: Option<Vec<String>>,
@@ -67,7 +71,21 @@ pub(crate) struct Header {
     pub(crate) value: Source,
 }
 
-/// Where the value of a header comes from.
+/// How connections are to be secured.
+#[derive(Debug, Default)]
+pub(crate) struct Tls {
+    /// What is not among them is left to the system.
+    pub(crate) settings: BTreeMap<Part, Setting>,
+}
+
+/// One of its settings.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) place: Place,
+    pub(crate) value: Source,
+}
+
+/// Where a value comes from that may be secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The environment variable of this name.

@@ -13,13 +13,17 @@ use super::rollout::Canary;
 /// changes nothing, and neither does a change that the control plane would refuse.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The form of a file; what is left out gets its default, except headers and the policy, which stay as they are:
+The form of a file; what is left out gets its default, except headers, tls and the policy, which stay as they are:
   upstreams:
     - domain: crm
       url: http://crm:8080/mcp
       description: contacts and deals
       headers:
         Authorization: {env: CRM_TOKEN}     or {file: PATH}, or {unchanged: true}
+      tls:                                  of an https:// address; {}: as the system says
+        ca: {file: ca.pem}                  the only authorities to trust
+        client_certificate: {file: gw.crt}
+        client_key: {file: gw.key}
       allowed_tools: ['crm_*']              by default all
       denied_tools: ['*_delete']
       forward_headers: []                   by default whatever may pass
@@ -65,7 +69,7 @@ pub(crate) struct ApplyArgs {
 
 /// Write the registry as a file that `apply` reads
 ///
-/// Values of headers are not in it: they are written as `{unchanged: true}`. What the environment owns is left out.
+/// Values of headers and TLS settings are not in it: they are written as `{unchanged: true}`. What the environment owns is left out.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::limits::LimitFields;
 use super::planes::DataDirArg;
+use super::tls::TlsFields;
 use crate::output::Format;
 
 /// How the control plane is reached. Without any of these: the gateway of the data folder.
@@ -50,7 +51,8 @@ pub(crate) enum UpstreamCommand {
 Examples:
   toolplane upstream add crm http://crm:8080/mcp --description 'contacts and deals'
   toolplane upstream add apollo https://mcp.apollo.io/mcp --header-env Authorization=APOLLO_TOKEN
-  toolplane upstream add files http://files:8080/mcp --deny '*_delete' --schema-policy pin")]
+  toolplane upstream add files http://files:8080/mcp --deny '*_delete' --schema-policy pin
+  toolplane upstream add hr https://hr.internal/mcp --ca-file ca.pem --client-cert gw.crt --client-key gw.key")]
     Add {
         /// Name under which its tools are found, unique
         domain: String,
@@ -87,6 +89,8 @@ Examples:
   toolplane upstream update crm --allow 'crm_read_*' --allow 'crm_search'
   toolplane upstream update crm --header-file Authorization=/run/secrets/crm
   toolplane upstream update crm --timeout 120 --max-concurrency 16
+  toolplane upstream update hr --client-cert new.crt --client-key new.key
+  toolplane upstream update hr --clear client-cert
 
 Headers change as a whole: name all of them.")]
     Update {
@@ -180,6 +184,8 @@ pub(crate) struct UpstreamFields {
     #[arg(long, value_enum)]
     pub(crate) session_mode: Option<SessionMode>,
     #[command(flatten)]
+    pub(crate) tls: TlsFields,
+    #[command(flatten)]
     pub(crate) limits: Box<LimitFields>,
 }
 
@@ -203,6 +209,8 @@ pub(crate) enum Clearable {
     ForwardHeaders,
     Filter,
     Limits,
+    CaFile,
+    ClientCert,
 }
 
 // ---- policy ----

@@ -1,5 +1,6 @@
 //! `toolplane upstream`: what is registered.
 
+mod tls;
 pub(super) mod view;
 
 use prost_types::FieldMask;
@@ -7,6 +8,7 @@ use tonic::{Code, Status};
 use toolplane_proto::admin as wire;
 use toolplane_proto::sync;
 use toolplane_registry::Limits;
+use toolplane_registry::tls::Part;
 
 use self::view::{Refreshed, Upstream};
 use super::headers;
@@ -197,19 +199,23 @@ fn update_of(
         mask.push("url".to_owned());
     }
     for field in clear {
-        let path = match field {
-            Clearable::Description => "description",
-            Clearable::DiscoveryUrl => "discovery_url",
-            Clearable::Headers => "headers",
-            Clearable::ForwardHeaders => "forward_headers",
-            Clearable::Filter => "filter",
-            Clearable::Limits => "limits",
+        let paths: &[&str] = match field {
+            Clearable::Description => &["description"],
+            Clearable::DiscoveryUrl => &["discovery_url"],
+            Clearable::Headers => &["headers"],
+            Clearable::ForwardHeaders => &["forward_headers"],
+            Clearable::Filter => &["filter"],
+            Clearable::Limits => &["limits"],
+            Clearable::CaFile => &[Part::Ca.path()],
+            Clearable::ClientCert => &[Part::ClientCertificate.path(), Part::ClientKey.path()],
         };
-        let is_within = |named: &String| named.split('.').next() == Some(path);
-        if mask.iter().any(is_within) {
-            return Err(Failure::usage(format!("`{path}` is set and cleared at once")));
+        for path in paths {
+            let is_within = |named: &String| named == path || named.split('.').next() == Some(path);
+            if mask.iter().any(is_within) {
+                return Err(Failure::usage(format!("`{path}` is set and cleared at once")));
+            }
+            mask.push((*path).to_owned());
         }
-        mask.push(path.to_owned());
     }
     if mask.is_empty() {
         return Err(
@@ -231,6 +237,7 @@ fn changes(fields: &UpstreamFields, variables: &Variables) -> Result<(wire::Upst
         denied,
         schema_policy,
         session_mode,
+        tls,
         limits,
     } = fields;
     let (mut upstream, mut mask) = (wire::Upstream::default(), Vec::new());
@@ -275,6 +282,7 @@ fn changes(fields: &UpstreamFields, variables: &Variables) -> Result<(wire::Upst
         .into();
         named("session_mode");
     }
+    upstream.tls = super::tls::read(tls, &mut mask)?;
     upstream.limits = limit_changes(limits, &mut mask)?;
     Ok((upstream, mask))
 }
@@ -297,6 +305,7 @@ pub(crate) fn counted(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::TlsFields;
 
     #[test]
     fn an_update_names_only_what_changes() {
@@ -331,6 +340,21 @@ mod tests {
         assert!(changes(&words("soon", "1"), &Variables::default()).is_err());
         let both = update_of("a".into(), None, &words("1", "1"), &[Clearable::Limits], &Variables::default());
         assert!(both.is_err(), "set and cleared at once");
+    }
+
+    #[test]
+    fn a_client_certificate_is_cleared_with_its_key_and_authorities_by_themselves() {
+        let clear = |clear: &[Clearable]| {
+            update_of("a".into(), None, &UpstreamFields::default(), clear, &Variables::default()).unwrap().1
+        };
+        assert_eq!(clear(&[Clearable::ClientCert]), ["tls.client_certificate", "tls.client_key"]);
+        assert_eq!(clear(&[Clearable::CaFile]), ["tls.ca"]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "pem").unwrap();
+        let tls = TlsFields { client_key: Some(file.path().into()), ..TlsFields::default() };
+        let fields = UpstreamFields { tls, ..UpstreamFields::default() };
+        let both = [Clearable::ClientCert];
+        assert!(update_of("a".into(), None, &fields, &both, &Variables::default()).is_err());
     }
 
     #[test]

@@ -211,8 +211,9 @@ variables! {
     MAX_REQUESTS = "TOOLPLANE_MAX_REQUESTS", Node, "`4096`";
         "How many requests a node works on at once; those beyond are answered with 503."
     MAX_BUFFERED_BYTES = "TOOLPLANE_MAX_BUFFERED_BYTES", Node, "`134217728`";
-        "How many bytes of bodies a node holds for requests in flight; those beyond are answered with 503. At least the "
-        "largest body."
+        "How many bytes a node holds for requests in flight: of their bodies, of large replies of upstreams, and of "
+        "answers until they are taken. Bodies beyond are answered with 503, calls whose reply is beyond with the result "
+        "`overloaded`. At least the largest body."
     DATA_PLANE_MAX_BODY_BYTES = "TOOLPLANE_DATA_PLANE_MAX_BODY_BYTES", Node, "`4194304`";
         "Largest body of a request to the MCP endpoint; a larger one is answered with 413."
     DRAIN_GRACE = "TOOLPLANE_DRAIN_GRACE", Node, "`5`; `0` in `standalone`";

@@ -2,6 +2,7 @@
 
 mod headers;
 mod policy;
+mod tls;
 
 use std::collections::BTreeSet;
 
@@ -63,7 +64,7 @@ pub(crate) struct Edit {
     /// Empty: there is nothing.
     pub(crate) from: String,
     pub(crate) to: String,
-    /// Values that never come back cannot be compared here: the same headers are given, with other values or not.
+    /// Values that never come back cannot be compared here: the same fields are given, with other values or not.
     pub(crate) uncertain: bool,
 }
 
@@ -74,15 +75,15 @@ pub(crate) fn diff(manifest: &Manifest, held: &Held, prune: bool) -> Result<Plan
     let (mut creates, mut updates) = (Vec::new(), Vec::new());
     for upstream in &manifest.upstreams {
         let current = held.upstreams.iter().find(|held| held.domain == upstream.domain);
-        let headers = match headers::change(upstream, current) {
-            Ok(headers) => headers,
-            Err(found) => {
-                mistakes.extend(found);
+        let (headers, tls) = match (headers::change(upstream, current), tls::change(upstream, current)) {
+            (Ok(headers), Ok(tls)) => (headers, tls),
+            (headers, tls) => {
+                mistakes.extend(headers.err().into_iter().chain(tls.err()).flatten());
                 continue;
             }
         };
         let mut edits = edits(upstream, current);
-        edits.extend(headers);
+        edits.extend(headers.into_iter().chain(tls));
         let wanted = Box::new(wanted(upstream, current));
         let place = upstream.place.clone();
         let Some(current) = current else {
@@ -111,26 +112,23 @@ impl Plan {
         self.steps.is_empty()
     }
 
-    /// Updates that may turn out to change less than it seems.
-    pub(crate) fn uncertain(&self) -> impl Iterator<Item = &wire::Upstream> {
-        self.steps.iter().filter_map(|step| match step {
-            Step::Update { upstream, edits, .. } if edits.iter().any(|edit| edit.uncertain) => {
-                Some(upstream.as_ref())
-            }
-            _ => None,
+    /// Updates that may turn out to change less than it seems, each with the fields in question.
+    pub(crate) fn uncertain(&self) -> impl Iterator<Item = (&wire::Upstream, Vec<String>)> {
+        self.steps.iter().filter_map(|step| {
+            let Step::Update { upstream, edits, .. } = step else { return None };
+            let fields = edits.iter().filter(|edit| edit.uncertain).map(|edit| edit.field.clone());
+            Some((upstream.as_ref(), fields.collect::<Vec<_>>())).filter(|(_, fields)| !fields.is_empty())
         })
     }
 
-    /// Says of an upstream whether the values of its headers are those that are held already.
-    pub(crate) fn settle(&mut self, domain: &str, same: bool) {
+    /// Says of an upstream which of the fields in question have another value than is held already.
+    pub(crate) fn settle(&mut self, domain: &str, changed: &[String]) {
         for step in &mut self.steps {
             let Step::Update { upstream, edits, .. } = step else { continue };
             if upstream.domain != domain {
                 continue;
             }
-            if same {
-                edits.retain(|edit| !edit.uncertain);
-            }
+            edits.retain(|edit| !edit.uncertain || changed.contains(&edit.field));
             for edit in edits {
                 edit.uncertain = false;
             }
@@ -156,7 +154,7 @@ pub(crate) fn mask(edits: &[Edit]) -> Vec<String> {
 
 // ---- fields ----
 
-/// The fields that differ, headers apart.
+/// The fields that differ, those apart whose values never come back.
 fn edits(wanted: &Upstream, held: Option<&wire::Upstream>) -> Vec<Edit> {
     let none = wire::Upstream::default();
     let held = held.unwrap_or(&none);
@@ -234,6 +232,7 @@ fn wanted(upstream: &Upstream, held: Option<&wire::Upstream>) -> wire::Upstream 
         schema_policy: upstream.schema_policy.into(),
         session_mode: upstream.session_mode.into(),
         limits: toolplane_proto::limits::said(&upstream.limits),
+        tls: tls::wanted(upstream),
         etag: held.map(|held| held.etag.clone()).unwrap_or_default(),
         ..wire::Upstream::default()
     }

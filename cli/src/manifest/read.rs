@@ -1,6 +1,7 @@
 //! From text to a [`Manifest`]: every mistake is collected, so that one run tells all of them.
 
 mod fields;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,12 +17,13 @@ use self::fields::{Fields, name_list, shape};
 use super::yaml::{self, Node, Value};
 use super::{Header, Manifest, Mistake, Place, Policy, Source, Upstream};
 
-const UPSTREAM_KEYS: [&str; 11] = [
+const UPSTREAM_KEYS: [&str; 12] = [
     "domain",
     "url",
     "discovery_url",
     "description",
     "headers",
+    "tls",
     "forward_headers",
     "allowed_tools",
     "denied_tools",
@@ -117,6 +119,7 @@ fn upstream(node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Option<Up
         fields.choice("session_mode", [("isolated", SessionMode::Isolated), ("shared", SessionMode::Shared)]);
     let limits = fields.take("limits").map(|node| limits(node, file, fields.mistakes)).unwrap_or_default();
     let headers = fields.take("headers").map(|node| headers(node, file, fields.mistakes));
+    let tls = fields.take("tls").map(|node| tls::tls(node, file, fields.mistakes));
     Some(Upstream {
         place,
         domain: domain?,
@@ -124,6 +127,7 @@ fn upstream(node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Option<Up
         discovery_url: text(discovery_url),
         description,
         headers,
+        tls,
         forward_headers,
         allowed_tools,
         denied_tools,
@@ -165,17 +169,17 @@ fn headers(node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Vec<Header
         if let Some(twin) = headers.iter().find(|header| header.name == name) {
             let reason = format!("header `{name}` is given already, in line {}", twin.place.line);
             mistakes.push(place.mistake(reason));
-        } else if let Some(value) = source(&name, node, file, mistakes) {
+        } else if let Some(value) = source(&format!("header `{name}`"), node, file, mistakes) {
             headers.push(Header { place, name, value });
         }
     }
     headers
 }
 
-/// Where the value of a header comes from. A value is never repeated in a mistake: it may be a secret.
-fn source(name: &str, node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Option<Source> {
+/// Where a value comes from. It is never repeated in a mistake: it may be a secret.
+fn source(what: &str, node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Option<Source> {
     let wrong = |mistakes: &mut Vec<Mistake>, reason: &str| {
-        mistakes.push(file.at(node.line).mistake(format!("header `{name}`: {reason}")));
+        mistakes.push(file.at(node.line).mistake(format!("{what}: {reason}")));
         None
     };
     match &node.value {
@@ -186,8 +190,7 @@ fn source(name: &str, node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) ->
             return wrong(mistakes, "takes one of `{env: NAME}`, `{file: PATH}` and `{unchanged: true}`");
         }
     }
-    let what = format!("header `{name}`");
-    let mut fields = Fields::new(node, file, &what, &["env", "file", "unchanged"], mistakes);
+    let mut fields = Fields::new(node, file, what, &["env", "file", "unchanged"], mistakes);
     if let Some((variable, _)) = fields.text("env") {
         return Some(Source::Env(variable));
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use toolplane_proto::{admin as wire, sync};
+use toolplane_registry::tls::Part;
 
 use super::diff::Held;
 use crate::limits;
@@ -49,6 +50,7 @@ fn write_upstream(text: &mut String, upstream: &wire::Upstream) {
     for name in &upstream.header_names {
         line(text, &format!("      {}: {{unchanged: true}}", quoted(name)));
     }
+    write_tls(text, upstream.tls.as_ref());
     if let Some(globs) = &upstream.forward_headers {
         line(text, &format!("    forward_headers: {}", list(&globs.globs)));
     }
@@ -70,6 +72,18 @@ fn write_upstream(text: &mut String, upstream: &wire::Upstream) {
         for (name, value) in limits::set(&limits) {
             line(text, &format!("      {name}: {value}"));
         }
+    }
+}
+
+fn write_tls(text: &mut String, tls: Option<&wire::UpstreamTls>) {
+    let has = |part: Part| match part {
+        Part::Ca => tls.is_some_and(|tls| !tls.authorities.is_empty()),
+        Part::ClientCertificate | Part::ClientKey => tls.is_some_and(|tls| tls.client.is_some()),
+    };
+    let set: Vec<Part> = Part::ALL.into_iter().filter(|part| has(*part)).collect();
+    line(text, if set.is_empty() { "    tls: {}" } else { "    tls:" });
+    for part in set {
+        line(text, &format!("      {}: {{unchanged: true}}", part.name()));
     }
 }
 

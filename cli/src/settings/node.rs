@@ -4,17 +4,26 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use toolplane_data_plane::Address;
-use toolplane_data_plane::options::{Capacity, ErrorResults, GuardMode, Options, OutputGuard};
+use toolplane_data_plane::options::{Capacity, ErrorResults, Exposure, GuardMode, Options, OutputGuard};
 use toolplane_registry::limits::{self, Limit, Limits};
 use toolplane_upstream::connector;
 use toolplane_upstream::limits::Settings;
 
 use super::reader::quoted;
 use super::{DataDir, Reader, control_plane, tls};
-use crate::env;
+use crate::env::{self, ReadBy, Variable};
 
 const DEFAULT_HOST: &str = "0.0.0.0";
 const DEFAULT_PORT: u16 = 8080;
+
+/// Not on the reference page, because no released binary reads it.
+const DIRECT_EXPOSURE: Variable = Variable {
+    name: "TOOLPLANE_DIRECT_EXPOSURE",
+    doc: "Whether upstream tools are listed and can be called by name, as conformance suites do.",
+    default: "`false`",
+    secret: false,
+    reader: ReadBy::Node,
+};
 
 /// What flags say about a node.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +82,7 @@ impl Node {
                 .unwrap_or(defaults.max_connection_age),
             drain_timeout: reader.seconds(&env::DRAIN_TIMEOUT).unwrap_or(defaults.drain_timeout),
             ready_without_tools: reader.flag(&env::READY_WITHOUT_TOOLS, false),
+            exposure: exposure(reader),
             connector: connector::Options {
                 guard: control_plane::guard_policy(reader),
                 // Every call has a deadline of its own, up to this.
@@ -97,6 +107,11 @@ impl Node {
             token_file: reader.text(&env::DATA_PLANE_TOKEN_FILE).map(PathBuf::from),
         }
     }
+}
+
+fn exposure(reader: &mut Reader<'_>) -> Exposure {
+    let is_direct = cfg!(debug_assertions) && reader.flag(&DIRECT_EXPOSURE, false);
+    if is_direct { Exposure::Direct } else { Exposure::MetaTools }
 }
 
 /// Limits of upstreams for which none were set.

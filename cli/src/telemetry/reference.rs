@@ -1,5 +1,5 @@
-//! The table of metrics in `docs/OPERATIONS.md`, made from what the planes declare, and the alert rules held against
-//! it.
+//! The table of metrics in `docs/OPERATIONS.md`, made from what the planes declare, and the alert rules and the
+//! dashboard held against it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use opentelemetry::metrics::{
     AsyncInstrumentBuilder, Counter, Gauge, Histogram, HistogramBuilder, InstrumentBuilder,
-    InstrumentProvider, Meter, ObservableGauge, UpDownCounter,
+    InstrumentProvider, Meter, ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,
 };
+use serde_json::Value;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/OPERATIONS.md");
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/observability/alerts.yaml");
+const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/observability/dashboard.json");
 const BEGIN: &str = "<!-- begin: metrics (made from the metrics.rs of both planes) -->\n";
 const END: &str = "<!-- end: metrics -->";
 
@@ -40,6 +42,9 @@ impl InstrumentProvider for Declarations {
         u64_gauge, InstrumentBuilder<'_, Gauge<u64>>, Gauge<u64>, "gauge";
         u64_observable_gauge, AsyncInstrumentBuilder<'_, ObservableGauge<u64>, u64>, ObservableGauge<u64>, "gauge";
         f64_observable_gauge, AsyncInstrumentBuilder<'_, ObservableGauge<f64>, f64>, ObservableGauge<f64>, "gauge";
+        u64_observable_counter, AsyncInstrumentBuilder<'_, ObservableCounter<u64>, u64>, ObservableCounter<u64>, "counter";
+        i64_observable_up_down_counter, AsyncInstrumentBuilder<'_, ObservableUpDownCounter<i64>, i64>, ObservableUpDownCounter<i64>, "gauge";
+        f64_observable_up_down_counter, AsyncInstrumentBuilder<'_, ObservableUpDownCounter<f64>, f64>, ObservableUpDownCounter<f64>, "gauge";
         f64_histogram, HistogramBuilder<'_, Histogram<f64>>, Histogram<f64>, "histogram";
         u64_histogram, HistogramBuilder<'_, Histogram<u64>>, Histogram<u64>, "histogram";
     }
@@ -98,23 +103,44 @@ fn the_table_of_metrics_matches_the_instruments() {
 
 #[test]
 fn alert_rules_ask_for_metrics_that_exist() {
-    let known: Vec<String> =
-        declared().iter().map(|(name, (kind, unit, _))| exposed(name, kind, unit)).collect();
     let rules = std::fs::read_to_string(RULES).unwrap();
-    let expressions = rules.lines().filter_map(|line| line.trim_start().strip_prefix("expr:"));
-    let words = expressions.flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    asks_for_what_exists(rules.lines().filter_map(|line| line.trim_start().strip_prefix("expr:")));
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_exist() {
+    let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(DASHBOARD).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let shown = panels.iter().filter(|panel| panel["type"] != "row");
+    let mut asked = Vec::new();
+    for panel in shown {
+        let targets = panel["targets"].as_array().unwrap();
+        assert!(!targets.is_empty(), "{panel}");
+        asked.extend(targets.iter().map(|target| target["expr"].as_str().unwrap()));
+    }
+    asks_for_what_exists(asked.into_iter());
+}
+
+/// Holds every name in some queries against what the planes measure.
+fn asks_for_what_exists<'a>(queries: impl Iterator<Item = &'a str>) {
+    let known: Vec<(String, &str)> =
+        declared().iter().map(|(name, (kind, unit, _))| (exposed(name, kind, unit), *kind)).collect();
+    let words = queries.flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
     let asked: Vec<&str> =
         words.filter(|word| word.starts_with("toolplane_") && !is_attribute(word)).collect();
     assert!(!asked.is_empty());
     for metric in asked {
         let base = ["_bucket", "_count", "_sum"].iter().find_map(|suffix| metric.strip_suffix(suffix));
-        let is_known = known.iter().any(|name| name == metric || base.is_some_and(|base| name == base));
+        let is_known = known.iter().any(|(name, kind)| match *kind {
+            "histogram" => base == Some(name),
+            _ => name == metric,
+        });
         assert!(is_known, "nobody measures `{metric}`");
     }
 }
 
 fn is_attribute(word: &str) -> bool {
-    ["outcome", "code", "meta_tool", "domain", "limit", "rule", "pool", "trigger", "table"]
+    ["outcome", "code", "meta_tool", "domain", "limit", "reason", "rule", "pool", "trigger", "table"]
         .iter()
         .any(|attribute| word.strip_prefix("toolplane_") == Some(*attribute))
 }

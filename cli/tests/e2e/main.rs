@@ -22,6 +22,7 @@ mod metrics;
 mod network;
 mod partition;
 mod rolling;
+mod secured_upstream;
 mod split;
 mod standalone;
 mod tls;

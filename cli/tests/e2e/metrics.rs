@@ -1,5 +1,8 @@
 //! What processes tell about themselves: scraped, and pushed to a collector.
 
+mod limits;
+mod rollout;
+
 use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
@@ -129,13 +132,13 @@ async fn scraped(process: &mut Process) -> String {
     process.record("serving metrics at").await["url"].as_str().expect("a url").to_owned()
 }
 
-/// The value of a series, given by its name, or by its name and labels.
+/// The value of a series, given by its name, or by its name and labels; by the first of its labels where one is enough.
 async fn value(url: &str, series: &str) -> Option<f64> {
     let (code, text) = exchange(url, "GET /metrics HTTP/1.1", "", "").await;
     assert_eq!(code, 200, "{text}");
     let of_series = |line: &&str| {
         let rest = line.strip_prefix(series)?;
-        (rest.starts_with(' ') || rest.starts_with('{')).then_some(())
+        rest.starts_with([' ', '{', ',', '}']).then_some(())
     };
     let line = text.lines().find(|line| of_series(line).is_some())?;
     line.rsplit(' ').next()?.parse().ok()

@@ -21,28 +21,36 @@ pub(super) struct Applied {
 }
 
 impl Steps<'_> {
-    /// Finds out whether headers that cannot be compared here would change anything.
+    /// Finds out whether values that cannot be compared here would change anything.
     pub(super) async fn settle(&self, plan: &mut Plan) -> Result<(), Failure> {
-        let uncertain: Vec<wire::Upstream> = plan.uncertain().cloned().collect();
-        for wanted in uncertain {
+        let uncertain: Vec<_> = plan.uncertain().map(|(wanted, fields)| (wanted.clone(), fields)).collect();
+        for (wanted, fields) in uncertain {
             let domain = wanted.domain.clone();
-            let same = self.gives_the_same_values(wanted).await?;
-            plan.settle(&domain, same);
+            match self.other_values(wanted, fields.clone()).await {
+                Ok(changed) => plan.settle(&domain, &changed),
+                Err(failure) if failure.kind == Kind::Unreachable => return Err(failure),
+                // Whatever is refused is told with its place when the plan is checked.
+                Err(_) => plan.settle(&domain, &fields),
+            }
         }
         Ok(())
     }
 
     /// The control plane compares what it is given with what it holds. One that does not tell may hold others.
-    async fn gives_the_same_values(&self, wanted: wire::Upstream) -> Result<bool, Failure> {
+    async fn other_values(
+        &self,
+        wanted: wire::Upstream,
+        fields: Vec<String>,
+    ) -> Result<Vec<String>, Failure> {
         let request = wire::UpdateUpstreamRequest {
             upstream: Some(wanted),
-            update_mask: Some(FieldMask { paths: vec!["headers".to_owned()] }),
+            update_mask: Some(FieldMask { paths: fields.clone() }),
             validate_only: true,
             // Whether it answers is asked when everything is checked.
             allow_unreachable: true,
         };
         let answer = self.client.upstreams().update_upstream(request).await?.into_inner();
-        Ok(answer.changed_fields.is_some_and(|changed| changed.paths.is_empty()))
+        Ok(answer.changed_fields.map_or(fields, |changed| changed.paths))
     }
 
     /// Asks whether each change would be accepted; every refusal is told.

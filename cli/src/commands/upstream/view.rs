@@ -1,10 +1,11 @@
-//! How an upstream is shown. Values of headers never come back, so they cannot be shown.
+//! How an upstream is shown. Values of headers, and keys, never come back, so they cannot be shown.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use toolplane_proto::{admin as wire, sync};
+use toolplane_proto::{admin as wire, protocol, sync};
 
+use super::tls::Tls;
 use crate::limits;
 use crate::output::{Table, table};
 
@@ -27,6 +28,8 @@ pub(crate) struct Upstream {
     /// By name; times in seconds.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     limits: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Tls>,
     owner: &'static str,
     etag: String,
     create_time: Option<String>,
@@ -45,6 +48,9 @@ struct Listing {
     tools_listed: u32,
     tools_admitted: u32,
     digest: String,
+    /// The revision of MCP that it was found to speak, and whether with sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<String>,
 }
 
 /// What a refresh did to one domain.
@@ -86,6 +92,7 @@ impl From<wire::Upstream> for Upstream {
                 sync::SessionMode::Isolated | sync::SessionMode::Unspecified => "isolated",
             },
             limits: limits::set(&limits::from_wire(upstream.limits.as_ref())).collect(),
+            tls: upstream.tls.map(Tls::from),
             owner: match owner {
                 wire::Owner::Environment => "environment",
                 wire::Owner::Api | wire::Owner::Unspecified => "api",
@@ -101,8 +108,15 @@ impl From<wire::Upstream> for Upstream {
 
 impl From<wire::Listing> for Listing {
     fn from(listing: wire::Listing) -> Self {
-        let wire::Listing { attempt_time, success_time, error, tools_listed, tools_admitted, digest } =
-            listing;
+        let wire::Listing {
+            attempt_time,
+            success_time,
+            error,
+            tools_listed,
+            tools_admitted,
+            digest,
+            protocol,
+        } = listing;
         Self {
             attempt_time: attempt_time.map(|time| time.to_string()),
             success_time: success_time.map(|time| time.to_string()),
@@ -110,6 +124,7 @@ impl From<wire::Listing> for Listing {
             tools_listed,
             tools_admitted,
             digest,
+            protocol: protocol.and_then(|protocol| filled(protocol::decode(&protocol).to_string())),
         }
     }
 }
@@ -140,10 +155,11 @@ impl Upstream {
     /// Everything about one upstream.
     pub(crate) fn details(&self) -> String {
         let list = |items: &[String]| items.join(", ");
-        let (mut tools, mut digest, mut error) = (String::new(), String::new(), String::new());
+        let [mut tools, mut digest, mut error, mut protocol] = [const { String::new() }; 4];
         if let Some(listing) = &self.listing {
             tools = format!("{} of {} listed", listing.tools_admitted, listing.tools_listed);
             digest.clone_from(&listing.digest);
+            protocol = listing.protocol.clone().unwrap_or_default();
             error = listing.error.clone().unwrap_or_default();
         }
         let accept = match &self.listing {
@@ -173,6 +189,9 @@ impl Upstream {
                 let limits = self.limits.iter().map(|(name, value)| format!("{name} {value}"));
                 limits.collect::<Vec<_>>().join(", ")
             }),
+            ("authorities", self.tls.as_ref().map(Tls::authorities).unwrap_or_default()),
+            ("client cert", self.tls.as_ref().map(Tls::client).unwrap_or_default()),
+            ("protocol", protocol),
             ("owner", self.owner.to_owned()),
             ("tools", tools),
             ("frozen at", self.frozen_at_version.map(|version| format!("v{version}")).unwrap_or_default()),
@@ -185,7 +204,7 @@ impl Upstream {
 
 /// One line per upstream.
 pub(crate) fn table(upstreams: &[Upstream]) -> String {
-    let mut table = Table::new(&["DOMAIN", "TOOLS", "STATE", "OWNER", "URL"]);
+    let mut table = Table::new(&["DOMAIN", "TOOLS", "STATE", "PROTOCOL", "OWNER", "URL"]);
     for upstream in upstreams {
         let (tools, state) = match &upstream.listing {
             Some(Listing { error: Some(error), tools_admitted, .. }) => {
@@ -197,7 +216,9 @@ pub(crate) fn table(upstreams: &[Upstream]) -> String {
             _ => ("–".to_owned(), "not listed yet".to_owned()),
         };
         let state = upstream.frozen_at_version.map_or(state, |version| format!("frozen at v{version}"));
-        table.row([upstream.domain.clone(), tools, state, upstream.owner.to_owned(), upstream.url.clone()]);
+        let protocol = upstream.listing.as_ref().and_then(|listing| listing.protocol.clone());
+        let (protocol, owner) = (protocol.unwrap_or_else(|| "–".to_owned()), upstream.owner.to_owned());
+        table.row([upstream.domain.clone(), tools, state, protocol, owner, upstream.url.clone()]);
     }
     table.render("no upstreams are registered")
 }
@@ -249,6 +270,11 @@ mod tests {
             tools_listed: 5,
             tools_admitted: 4,
             digest: "ab".repeat(32),
+            protocol: Some(sync::Protocol {
+                era: sync::Era::Handshake.into(),
+                version: "2025-11-25".into(),
+                issues_sessions: true,
+            }),
             ..wire::Listing::default()
         }
     }
@@ -265,7 +291,7 @@ mod tests {
     fn upstreams_are_shown_to_people_and_programs() {
         let upstreams = [
             upstream("crm", Some(listing(""))),
-            upstream("files", Some(listing("connection refused"))),
+            upstream("files", Some(wire::Listing { protocol: None, ..listing("connection refused") })),
             upstream("new", None),
             Upstream { frozen_at_version: Some(7), ..upstream("held", Some(listing(""))) },
         ];

@@ -104,12 +104,14 @@ fn headers_that_cannot_be_meant_are_mistakes() {
 fn headers_that_were_given_again_are_settled_by_asking() {
     let same = manifest(&format!("{SAME}  headers: {{authorization: v}}\n"));
     let mut plan = diff(&same, &held(), false).unwrap();
-    assert_eq!(plan.uncertain().map(|upstream| upstream.domain.as_str()).collect::<Vec<_>>(), ["a"]);
-    plan.settle("a", true);
+    let uncertain: Vec<_> =
+        plan.uncertain().map(|(upstream, fields)| (upstream.domain.clone(), fields)).collect();
+    assert_eq!(uncertain, [("a".to_owned(), vec!["headers".to_owned()])]);
+    plan.settle("a", &[]);
     assert!(plan.is_empty(), "{plan:?}");
 
     let mut plan = diff(&same, &held(), false).unwrap();
-    plan.settle("a", false);
+    plan.settle("a", &["headers".to_owned()]);
     assert_eq!((summary(&plan), plan.uncertain().count()), (vec!["update a headers".to_owned()], 0));
 
     let moved = manifest("upstreams:\n- {domain: a, url: 'http://b/', headers: {authorization: v}}\n");

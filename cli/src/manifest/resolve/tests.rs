@@ -58,6 +58,32 @@ fn what_cannot_be_a_header_is_told_without_its_value() {
 }
 
 #[test]
+fn tls_settings_come_from_the_same_places_and_keep_their_lines() {
+    let text = "upstreams:\n- domain: a\n  url: https://a/mcp\n  tls:\n    ca: {file: ca.pem}\n    \
+                client_certificate: {env: CERT}\n    client_key: s3cr3t\n";
+    let resolved = |values: &[(&'static str, &'static str)]| {
+        let (mut manifest, mistakes) = read::manifest(&[("f".to_owned(), text.to_owned())]);
+        assert_eq!(mistakes, []);
+        let (mistakes, warnings) = resolve(&mut manifest, &Fixed(values.iter().copied().collect()));
+        let texts = |found: Vec<Mistake>| found.iter().map(ToString::to_string).collect::<Vec<_>>();
+        (manifest.upstreams.remove(0).tls.unwrap().settings, texts(mistakes), texts(warnings))
+    };
+    let (settings, mistakes, warnings) = resolved(&[("f+ca.pem", "one\ntwo\n"), ("CERT", "three")]);
+    assert_eq!(mistakes, Vec::<String>::new());
+    let given = |value: &str| Source::Given(Secret::new(value.to_owned()));
+    let values: Vec<_> = settings.into_values().map(|setting| setting.value).collect();
+    assert_eq!(values, [given("one\ntwo\n"), given("three"), given("s3cr3t")]);
+    assert!(
+        warnings.len() == 1 && warnings[0].starts_with("f:7: `tls.client_key` is written out"),
+        "{warnings:?}"
+    );
+    let (_, mistakes, _) = resolved(&[("CERT", " ")]);
+    assert!(mistakes[0].starts_with("f:5: `tls.ca`: the file `ca.pem` cannot be read"), "{mistakes:?}");
+    assert_eq!(mistakes[1..], ["f:6: `tls.client_certificate`: has no value"]);
+    assert!(!format!("{mistakes:?}{warnings:?}").contains("s3cr3t"));
+}
+
+#[test]
 fn a_value_that_is_written_out_is_warned_about() {
     let (headers, mistakes, warnings) = resolved("{a: s3cr3t}", &[]);
     assert_eq!((headers.len(), mistakes.len()), (1, 0));

@@ -23,6 +23,11 @@ fn held() -> Held {
         discovery_url: "http://crm:8081/mcp".into(),
         description: "contacts: \"deals\"\nand \\ more\t#\u{85}\u{1b}".into(),
         header_names: globs(&["authorization", "x-key"]),
+        tls: Some(wire::UpstreamTls {
+            authorities: vec![wire::Certificate::default()],
+            client: Some(wire::Certificate::default()),
+            ..wire::UpstreamTls::default()
+        }),
         forward_headers: Some(wire::HeaderGlobs::default()),
         filter: Some(wire::ToolFilter {
             allowed: Some(wire::Globs { globs: globs(&["crm_*", "[!a]?", "null", "5"]) }),
