@@ -58,6 +58,13 @@ def current_tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def stateless(current_tools: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway in front of the server that speaks the stateless revision."""
+    with gateway(tmp_path_factory.mktemp("stateless"), {"tools": current_tools}) as served:
+        yield served
+
+
 @contextmanager
 def fastmcp(python: str, folder: Path) -> Iterator[str]:
     port = free_port()

@@ -39,7 +39,7 @@ async def test_the_handshake_names_the_domains(both: Gateway) -> None:
     async with session(both.mcp) as (_, init):
         assert init.serverInfo.name == "toolplane"
         assert init.capabilities.tools is not None
-        assert "**everything** (" in init.instructions and "**tools** (5 tools)" in init.instructions
+        assert "**everything** (" in init.instructions and "**tools** (8 tools)" in init.instructions
 
 
 async def test_four_meta_tools_are_listed(both: Gateway) -> None:
@@ -126,6 +126,6 @@ async def test_a_refresh_finds_a_tool_that_appeared(everything: str, growing_too
     with gateway(tmp_path, {"everything": everything, "tools": growing_tools}) as served:
         await served.ask("execute_tool", tool_name="grow")
         refreshed = {r["domain"]: r for r in (await served.ask("refresh_registry"))["refreshed"]}
-        assert refreshed["tools"] == {"domain": "tools", "added": ["grown"], "removed": [], "tool_count": 6}
+        assert refreshed["tools"] == {"domain": "tools", "added": ["grown"], "removed": [], "tool_count": 9}
         assert refreshed["everything"]["added"] == []
         assert (await served.ask("execute_tool", tool_name="grown"))["result"] == "grown"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Literal
 
-from fastmcp import FastMCP
+from fastmcp import Context, FastMCP
 from fastmcp.exceptions import ToolError
 from fastmcp.utilities.types import Image
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 server: FastMCP = FastMCP("tools")
 PIXEL = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000a49444154789c6300010000050001"
                       "0d0a2db40000000049454e44ae426082")
+waiting = 0
 
 
 class Forecast(BaseModel):
@@ -43,6 +45,33 @@ def picture() -> list:
 def refuse(reason: str) -> str:
     """Always fails."""
     raise ToolError(reason)
+
+
+@server.tool
+async def count(to: int, ctx: Context) -> int:
+    """Counts, and says how far it is."""
+    for reached in range(1, to + 1):
+        await ctx.report_progress(reached, to)
+    return to
+
+
+@server.tool
+async def wait(ctx: Context) -> str:
+    """Waits until it is cancelled."""
+    global waiting
+    waiting += 1
+    try:
+        await ctx.report_progress(1)
+        await asyncio.Event().wait()
+    finally:
+        waiting -= 1
+    return "never"
+
+
+@server.tool
+def how_many_wait() -> int:
+    """Tells how many calls wait."""
+    return waiting
 
 
 @server.tool
