@@ -2,19 +2,24 @@
 //!
 //! One module per family of benchmarks; a family returns [`report::Section`]s and knows nothing of how they are
 //! kept. What families share is in [`world`]: processes, the fleet, the registry they are given, machine facts.
-//! `scripts/bench` builds what this starts.
+//! [`load`], [`static_upstream`] and [`pass_through`] are processes around what is measured. `scripts/bench` builds what
+//! this starts.
 
 #![expect(clippy::indexing_slicing, reason = "a measurement that meets a surprise is to stop")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tables go to stdout, progress to stderr")]
 
+mod call;
+mod load;
+mod pass_through;
 mod report;
+mod static_upstream;
 mod sync;
 mod world;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -22,7 +27,10 @@ use crate::world::machine;
 
 /// Measure a release build of `toolplane`
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Arguments {
+    #[command(subcommand)]
+    role: Option<Role>,
     /// What to measure [default: everything]
     families: Vec<Family>,
     /// Only the parts whose name contains this
@@ -31,13 +39,35 @@ struct Arguments {
     /// The binary
     #[arg(long, default_value = "target/release/toolplane")]
     binary: PathBuf,
+    /// Another gateway to compare with, started as `PYTHON -m fastmcp_gateway`; may be repeated
+    #[arg(long = "peer", value_name = "NAME=PYTHON", value_parser = peer)]
+    peers: Vec<(String, PathBuf)>,
     /// Where the tables are kept; sections that were not measured stay as they are
     #[arg(long, default_value = "bench/RESULTS.md")]
     results: PathBuf,
 }
 
+/// What this program is beside the one that measures: it starts itself as each of them.
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Sends what a plan says
+    #[command(hide = true)]
+    Load,
+    /// Answers as an upstream
+    #[command(hide = true)]
+    Upstream,
+    /// Passes requests on
+    #[command(hide = true)]
+    PassThrough {
+        /// `http://ADDRESS:PORT`
+        upstream: String,
+    },
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Family {
+    /// What a call costs on its way through a node
+    Call,
     /// From a registration to a fleet that serves it
     Sync,
 }
@@ -47,6 +77,8 @@ enum Family {
 struct Setting {
     binary: PathBuf,
     only: Option<String>,
+    /// Other gateways: what they are called, and their interpreter.
+    peers: Vec<(String, PathBuf)>,
 }
 
 impl Setting {
@@ -57,10 +89,16 @@ impl Setting {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Arguments { families, only, binary, results } = Arguments::parse();
+    let Arguments { role, families, only, binary, peers, results } = Arguments::parse();
+    match role {
+        None => {}
+        Some(Role::Load) => return load::run().await,
+        Some(Role::Upstream) => return static_upstream::run().await,
+        Some(Role::PassThrough { upstream }) => return pass_through::run(upstream).await,
+    }
     let binary = binary.canonicalize().with_context(|| format!("no binary at {}", binary.display()))?;
     let families = if families.is_empty() { Family::value_variants().to_vec() } else { families };
-    let setting = Setting { binary, only };
+    let setting = Setting { binary, only, peers };
     // Whoever breaks this off must not leave processes behind: they end when what holds them is dropped.
     tokio::select! {
         outcome = measure(&families, &setting, &results) => outcome,
@@ -68,11 +106,17 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
+fn peer(text: &str) -> anyhow::Result<(String, PathBuf)> {
+    let (name, python) = text.split_once('=').context("it has the form NAME=PYTHON")?;
+    Ok((name.to_owned(), PathBuf::from(python)))
+}
+
 async fn measure(families: &[Family], setting: &Setting, results: &Path) -> anyhow::Result<()> {
     let facts = machine::facts(&setting.binary).await;
     for family in families {
         let started = Instant::now();
         let sections = match family {
+            Family::Call => call::run(setting).await?,
             Family::Sync => sync::run(setting).await?,
         };
         for section in sections {

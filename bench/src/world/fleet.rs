@@ -18,6 +18,7 @@ use toolplane_proto::admin::upstream_service_client::UpstreamServiceClient;
 use toolplane_proto::admin::{self, Role};
 use toolplane_proto::sync::registration_service_client::RegistrationServiceClient;
 
+use super::child::{Child, Program, free_port};
 use super::http;
 use super::process::{PATIENCE, Process, Setup};
 
@@ -88,6 +89,21 @@ impl Fleet {
     /// Starts a node that follows whoever answers at the address; what it held under that name it holds again.
     pub(crate) fn node(&self, name: &str, address: &str) -> anyhow::Result<Process> {
         spawn_node(&self.binary, address, &self.control_plane.token_file, self.path(name))
+    }
+
+    /// Starts a node whose log nobody reads; it is ready then. Tells where it serves.
+    pub(crate) async fn quiet_node(&self, name: &str) -> anyhow::Result<(Child, String)> {
+        let ControlPlane { address, token_file, .. } = &self.control_plane;
+        let port = free_port()?;
+        let program = Program::new(&self.binary, &["data-plane", "--control-plane", address])
+            .with("TOOLPLANE_DATA_PLANE_TOKEN_FILE", token_file)
+            .with("TOOLPLANE_DATA_DIR", self.path(name))
+            .with("GATEWAY_HOST", "127.0.0.1")
+            .with("GATEWAY_PORT", port.to_string());
+        let mut child = program.start()?;
+        let authority = format!("127.0.0.1:{port}");
+        child.until_ready(name, &format!("http://{authority}")).await?;
+        Ok((child, authority))
     }
 
     /// Where a node has its data.
@@ -183,6 +199,15 @@ impl ControlPlane {
         let token_file = folder.join("node.token");
         std::fs::write(&token_file, &secret)?;
         Ok(Self { process, address, channel, admin, node: Bearer::new(&secret)?, token_file })
+    }
+
+    /// Registers an upstream under a domain.
+    pub(crate) async fn register(&self, domain: &str, url: &str) -> anyhow::Result<()> {
+        let upstream =
+            admin::Upstream { domain: domain.to_owned(), url: url.to_owned(), ..Default::default() };
+        let request = admin::CreateUpstreamRequest { upstream: Some(upstream), ..Default::default() };
+        self.upstreams().create_upstream(request).await?;
+        Ok(())
     }
 
     fn client(&self) -> Client {

@@ -17,6 +17,11 @@ pub(crate) async fn meta_tool(url: &str, name: &str, arguments: &str) -> anyhow:
     send(url, "POST", "/mcp", &body).await
 }
 
+/// The answer to a GET, as it came.
+pub(crate) async fn get(url: &str, path: &str) -> anyhow::Result<String> {
+    send(url, "GET", path, "").await
+}
+
 async fn send(url: &str, method: &str, path: &str, body: &str) -> anyhow::Result<String> {
     let rest = url.strip_prefix("http://").context("not an http url")?;
     let authority = rest.split('/').next().unwrap_or(rest);

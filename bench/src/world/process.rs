@@ -1,6 +1,6 @@
 //! One process of the measured binary, read through its log and through `/proc`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::usage::Usage;
+
 /// Longest wait for anything that is not measured.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
-/// `sysconf(_SC_CLK_TCK)` on every Linux there is.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// How a process is started.
 #[derive(Debug, Clone)]
@@ -45,17 +45,6 @@ pub(crate) struct Process {
     said: watch::Receiver<Said>,
     /// Reads the log; ends with the process.
     _reader: JoinSet<()>,
-}
-
-/// What a process has used.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Usage {
-    /// Seconds of processor time since it started.
-    pub(crate) cpu: f64,
-    /// Resident memory in MiB.
-    pub(crate) rss: f64,
-    /// The most it ever was.
-    pub(crate) peak: f64,
 }
 
 impl Setup {
@@ -130,19 +119,7 @@ impl Process {
 
     /// What it has used so far.
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
-        let id = self.child.id().context("the process has ended")?;
-        let folder = Path::new("/proc").join(id.to_string());
-        let stat = std::fs::read_to_string(folder.join("stat"))?;
-        // The name may hold anything; the numbers come after its closing bracket.
-        let rest = stat.rsplit_once(')').context("an unknown form of stat")?.1;
-        let ticks: f64 =
-            rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-        let status = std::fs::read_to_string(folder.join("status"))?;
-        let mebibytes = |name: &str| -> anyhow::Result<f64> {
-            let line = status.lines().find(|line| line.starts_with(name)).context("no such line")?;
-            Ok(line.split_whitespace().nth(1).context("no value")?.parse::<f64>()? / 1024.0)
-        };
-        Ok(Usage { cpu: ticks / TICKS_PER_SECOND, rss: mebibytes("VmRSS")?, peak: mebibytes("VmHWM")? })
+        Usage::of(self.child.id().context("the process has ended")?)
     }
 }
 
