@@ -19,6 +19,7 @@ mod upstreams;
 use std::sync::Arc;
 
 use axum::middleware;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
@@ -95,6 +96,7 @@ pub async fn routes(parts: Parts) -> Result<(Routes, HealthReporter), tonic_refl
             registrar: registrar.clone(),
             nodes: nodes.clone(),
             shutdown,
+            waits: Arc::new(Semaphore::new(snapshots::MAX_WAITS)),
         }))
         .add_service(ToolServiceServer::new(tools::Service::new(registrar.clone())))
         .add_service(NodeServiceServer::new(nodes::Service::new(nodes, registrar, clock.clone())))

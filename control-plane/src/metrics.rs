@@ -4,6 +4,7 @@
 //! services, and domains, whose number the registry bounds. Never an id or anything that a client wrote. Where the
 //! numbers go is not known here: a [`Meter`] is handed in, and without one nothing is measured.
 
+pub(crate) mod connections;
 pub(crate) mod rollout;
 pub mod rpc;
 
@@ -72,6 +73,7 @@ impl Metrics {
         let metrics = Self::new(Some(meter));
         metrics.pools(Vec::new());
         metrics.rollout(|| None);
+        drop(metrics.connections());
     }
 
     /// Notes the newest version in the store.

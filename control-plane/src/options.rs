@@ -49,6 +49,8 @@ pub struct Options {
     /// How often this control plane says in the store that it lives. Its nodes are shown as disconnected when it
     /// has not for three times as long.
     pub heartbeat: Duration,
+    /// Connections that may be open at once, over all listeners.
+    pub max_connections: usize,
     /// Where measurements go; absent: nothing is measured.
     pub meter: Option<Meter>,
 }
@@ -120,6 +122,7 @@ impl Options {
             database_timeout: Duration::from_secs(10),
             database_grace: Duration::from_secs(10),
             heartbeat: Duration::from_secs(5),
+            max_connections: 4096,
             meter: None,
         }
     }
@@ -147,6 +150,9 @@ impl Options {
         }
         if self.heartbeat.is_zero() {
             refuse("heartbeat", "must be longer than zero");
+        }
+        if self.max_connections == 0 {
+            refuse("connections", "must be at least 1");
         }
         if self.poll_interval.is_zero() {
             refuse("poll interval", "must be longer than zero");

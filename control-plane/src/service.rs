@@ -5,6 +5,8 @@
 //! until it is told to stop.
 
 mod bootstrap;
+mod connection;
+mod crowd;
 mod ground;
 mod health;
 mod serve;
@@ -19,6 +21,7 @@ use toolplane_registry::{ErrorCode, Rejection};
 use toolplane_tls::server as tls;
 use toolplane_upstream::Client;
 
+use self::crowd::{Crowd, Patience};
 use self::ground::Ground;
 use crate::admin;
 use crate::clock::Clock;
@@ -34,6 +37,7 @@ use crate::standing::Standing;
 use crate::store::{self, Store};
 use crate::stream::{self, nodes::Nodes};
 
+pub(crate) use self::crowd::Activity;
 pub use self::serve::{Listener, server};
 
 /// Why a control plane did not start or stopped.
@@ -86,6 +90,7 @@ pub struct Service {
     routes: Routes,
     health: HealthReporter,
     tls: Option<(tls::Server, tls::Reloader)>,
+    crowd: Crowd,
     background: Background,
     handle: snapshots::Handle,
     client: Client,
@@ -135,6 +140,7 @@ impl Service {
             (tasks.clone(), shutdown.clone()),
             metrics.clone(),
         );
+        let crowd = Crowd::new(options.max_connections, Patience::default(), metrics.connections());
         let parts = admin::Parts {
             stream,
             registration: registration::Service::new(registrar.clone(), verifier, options.ingest),
@@ -148,7 +154,7 @@ impl Service {
             metrics,
         };
         let (routes, health) = admin::routes(parts).await.map_err(|error| Error::Serve(error.into()))?;
-        Ok(Self { routes, health, tls, background, handle, client, tasks, shutdown })
+        Ok(Self { routes, health, tls, crowd, background, handle, client, tasks, shutdown })
     }
 
     /// What is published; changes arrive as they are made.
@@ -158,7 +164,7 @@ impl Service {
 
     /// Serves on every listener until the token is cancelled, then ends streams and finishes what is running.
     pub async fn run(self, listeners: Vec<Listener>, shutdown: CancellationToken) -> Result<(), Error> {
-        let Self { routes, health, tls, background, handle, client, tasks, shutdown: stopping } = self;
+        let Self { routes, health, tls, crowd, background, handle, client, tasks, shutdown: stopping } = self;
         tasks.spawn(health::report(health, handle.reach_of_database(), stopping.clone()));
         let finished = CancellationToken::new();
         let nodes = background.nodes.clone();
@@ -167,9 +173,9 @@ impl Service {
             tasks.spawn(reloader.run(stopping.clone()));
             server
         });
-        let servers = listeners
-            .into_iter()
-            .map(|listener| serve::serve(routes.clone(), listener, tls.clone(), stopping.clone()));
+        let servers = listeners.into_iter().map(|listener| {
+            serve::serve(routes.clone(), listener, (tls.clone(), crowd.clone()), stopping.clone())
+        });
         let servers = futures::future::try_join_all(servers);
         tokio::pin!(servers);
         let result = tokio::select! {

@@ -234,7 +234,7 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("db").display());
         let key = toolplane_seal::Key::load_or_create(&folder.path().join("key")).unwrap();
         let store =
-            store::open(&url, Arc::new(key), Duration::from_secs(60), Metrics::new(None)).await.unwrap();
+            store::open(&url, Arc::new(key), Duration::from_mins(1), Metrics::new(None)).await.unwrap();
         for (id, expires_at) in [("a", None), ("b", None), ("short", Some(NOW + 20))] {
             store.insert_token(&token(id, expires_at), Digest::of(id.as_bytes()), &audit()).await.unwrap();
         }

@@ -4,6 +4,7 @@
 //! what is known of nodes is kept by [`nodes`], and what is sent is encoded by [`frames`], once for all nodes. Never
 //! builds a snapshot and waits neither for a slow node nor for the database: only the newest state is ever on its way.
 
+mod bounds;
 pub mod fleet;
 mod frames;
 mod inbox;
@@ -12,6 +13,7 @@ mod records;
 mod reply;
 pub mod session;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -29,6 +31,7 @@ use self::session::{Action, Session};
 use crate::admin::auth::Identity;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::service::Activity;
 use crate::snapshots;
 use crate::standing::{self, Pass};
 
@@ -64,12 +67,17 @@ impl Service {
     }
 
     /// One node's stream, from its Hello to its end.
-    async fn serve(self, mut inbox: Streaming<sync::SubscribeRequest>, outbox: Outbox, pass: Option<Pass>) {
+    async fn serve(
+        self,
+        mut inbox: Streaming<sync::SubscribeRequest>,
+        outbox: Outbox,
+        (pass, peer): (Option<Pass>, Option<SocketAddr>),
+    ) {
         let result = tokio::select! {
             // Nothing is sent to whoever was shut out, also where it waits for room.
             biased;
             () = standing::lapsed(pass.as_ref()) => Err(standing::refusal()),
-            result = self.converse(&mut inbox, &outbox) => result,
+            result = self.converse(&mut inbox, &outbox, peer) => result,
         };
         if let Err(status) = result {
             if !matches!(status.code(), Code::Unavailable | Code::Cancelled) {
@@ -86,6 +94,7 @@ impl Service {
         &self,
         inbox: &mut Streaming<sync::SubscribeRequest>,
         outbox: &Outbox,
+        peer: Option<SocketAddr>,
     ) -> Result<(), Status> {
         let hello = self.shutdown.run_until_cancelled(inbox::hello(inbox)).await;
         let hello = hello.unwrap_or_else(|| Err(stopping()))?;
@@ -105,7 +114,7 @@ impl Service {
             without_database()
         })?;
         let _open = self.metrics.stream();
-        let presence = self.nodes.connect(&hello);
+        let presence = self.nodes.connect(&hello, peer);
         tracing::info!(node.id = %hello.node_id, node.build = %hello.build, "node `{}` connected", hello.node_id);
         let mut newest = self.snapshots.subscribe();
         newest.mark_changed();
@@ -194,7 +203,8 @@ impl sync::sync_service_server::SyncService for Service {
         let (outbox, outgoing) = mpsc::channel(2);
         // A mount without a check of tokens has none that could be lost.
         let pass = request.extensions().get::<Identity>().map(|identity| identity.pass.clone());
-        self.tasks.spawn(self.clone().serve(request.into_inner(), outbox, pass));
+        let peer = request.extensions().get::<Activity>().and_then(Activity::peer);
+        self.tasks.spawn(self.clone().serve(request.into_inner(), outbox, (pass, peer)));
         let mut response = Response::new(futures::stream::pending());
         response.extensions_mut().insert(Ticket::new(outgoing));
         Ok(response)

@@ -15,6 +15,7 @@ use toolplane_registry::Digest;
 
 use crate::clock::Clock;
 use crate::registration;
+use crate::service::Activity;
 use crate::standing::{self, Pass, Standing};
 use crate::store::{self, Role, Store, Token};
 
@@ -142,6 +143,9 @@ pub async fn guard(State(tokens): State<Tokens>, mut request: Request, next: Nex
             return refuse(Status::permission_denied(format!("role `{role}` does not allow this")));
         }
         Access::Registration => return refuse(registration::refusal::not_through_this_node()),
+    }
+    if let Some(connection) = request.extensions().get::<Activity>() {
+        connection.showed_token();
     }
     request.extensions_mut().insert(Identity { actor: token.id, role: token.role, pass });
     next.run(request).await

@@ -35,6 +35,7 @@ pub(super) fn changed_fields(before: &Upstream, after: &Upstream) -> Vec<String>
         ("filter", before.filter != after.filter),
         ("forward_headers", before.forward_headers != after.forward_headers),
         ("headers", before.headers != after.headers),
+        ("limits", before.limits != after.limits),
         ("schema_policy", before.schema_policy != after.schema_policy),
         ("session_mode", before.session_mode != after.session_mode),
         tls(Part::Ca),

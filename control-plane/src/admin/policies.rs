@@ -10,6 +10,9 @@ use super::{auth, status};
 use crate::environment::Environment;
 use crate::registrar::{How, Registrar};
 
+/// How many domains each list of a policy may name.
+const MAX_DOMAINS: usize = 10_000;
+
 #[derive(Debug)]
 pub(super) struct Service {
     registrar: Registrar,
@@ -63,6 +66,9 @@ impl PolicyService for Service {
             ));
         }
         let expected = policy.as_ref().map(|policy| policy.etag.clone()).filter(|etag| !etag.is_empty());
+        if policy.as_ref().is_some_and(|policy| policy.allow.len().max(policy.deny.len()) > MAX_DOMAINS) {
+            return Err(status::invalid("policy", format!("names more than {MAX_DOMAINS} domains")));
+        }
         let access = policy.as_ref().map(from_message);
         let how = How { validate_only, ..How::default() };
         let (policy, version) = self

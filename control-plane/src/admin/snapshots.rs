@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, stream};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -23,6 +24,8 @@ use crate::stream::nodes::Nodes;
 
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
+/// How many may wait for a version at once.
+pub(super) const MAX_WAITS: usize = 512;
 
 #[derive(Debug)]
 pub(super) struct Service {
@@ -30,6 +33,8 @@ pub(super) struct Service {
     pub(super) registrar: Registrar,
     pub(super) nodes: Nodes,
     pub(super) shutdown: CancellationToken,
+    /// Room for those who wait.
+    pub(super) waits: Arc<Semaphore>,
 }
 
 impl Service {
@@ -225,12 +230,14 @@ impl SnapshotService for Service {
         let pass = auth::identity(&request)?.pass;
         let admin::WaitForVersionRequest { version, share: part, timeout: longest } = request.into_inner();
         let (part, longest) = (share(part)?, timeout(longest)?);
+        let full = |_| Status::resource_exhausted(format!("{MAX_WAITS} wait for versions already"));
+        let room = Arc::clone(&self.waits).try_acquire_owned().map_err(full)?;
         let target = self.meant(version).await?;
         let wait = Wait::new(self.nodes.clone(), target.clone(), part, Instant::now() + longest);
         let shutdown = self.shutdown.clone();
         let answers = stream::try_unfold(
-            (wait, target, shutdown, pass),
-            |(mut wait, target, shutdown, pass)| async move {
+            (wait, target, shutdown, (pass, room)),
+            |(mut wait, target, shutdown, (pass, room))| async move {
                 let next = tokio::select! {
                     biased;
                     () = pass.lapsed() => Err(standing::refusal()),
@@ -238,8 +245,9 @@ impl SnapshotService for Service {
                     () = shutdown.cancelled() => Err(Status::unavailable("the control plane is stopping")),
                     next = wait.next() => next.map_err(|error| status::store(&error)),
                 };
-                Ok(next?
-                    .map(|(state, done)| (progress(&target, state, done), (wait, target, shutdown, pass))))
+                Ok(next?.map(|(state, done)| {
+                    (progress(&target, state, done), (wait, target, shutdown, (pass, room)))
+                }))
             },
         );
         Ok(Response::new(Box::pin(answers)))

@@ -99,7 +99,8 @@ impl Error {
             Self::Conflict { .. }
             | Self::SchemaRefused(_)
             | Self::Frozen { .. }
-            | Self::DigestMismatch { .. } => ErrorCode::Conflict,
+            | Self::DigestMismatch { .. }
+            | Self::Snapshots(snapshots::Error::Implausible(_)) => ErrorCode::Conflict,
             Self::Upstream { source, .. } => source.code(),
             Self::Refresh(_) => ErrorCode::Unavailable,
             Self::Store(error) | Self::Snapshots(snapshots::Error::Store(error)) => error.code(),
@@ -107,8 +108,6 @@ impl Error {
                 ErrorCode::Internal
             }
             Self::Snapshots(snapshots::Error::Late(_)) => ErrorCode::Timeout,
-            // Said to nodes alone.
-            Self::Snapshots(snapshots::Error::Implausible(_)) => ErrorCode::Conflict,
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Serves the gRPC surface on a listener: a Unix socket, TLS, or TCP in the clear.
 
+use axum::middleware;
+use futures::StreamExt as _;
 use tokio::net::{TcpListener, UnixListener};
-use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic::transport::server::{Server, TcpIncoming};
+use tonic::transport::server::Server;
 use toolplane_tls::server as tls;
 
 use super::Error;
+use super::connection::{self, Connection};
+use super::crowd::Crowd;
 
 /// How often an idle connection is probed, so that a peer that vanished is noticed.
 const KEEPALIVE: std::time::Duration = std::time::Duration::from_secs(20);
@@ -34,24 +37,31 @@ pub fn server() -> Server {
 pub(super) async fn serve(
     routes: Routes,
     listener: Listener,
-    tls: Option<tls::Server>,
+    (tls, crowd): (Option<tls::Server>, Crowd),
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let server = server().add_routes(routes);
+    let counted = routes.into_axum_router().layer(middleware::from_fn(connection::count));
+    let server = server().add_routes(Routes::from(counted));
     let stop = shutdown.cancelled_owned();
     let result = match (listener, tls) {
         (Listener::Tcp(listener), Some(tls)) => {
-            let (incoming, accepting) = tls::accept(listener, tls);
+            let (ready, accepting) = tls::accept(listener, tls);
+            let incoming = ready.filter_map(move |ready| {
+                let placed = ready.map(|ready| {
+                    let peer = ready.get_ref().0.peer_addr().ok();
+                    Connection::open(ready, peer, &crowd)
+                });
+                std::future::ready(placed.transpose())
+            });
             // Accepting ends when the server lets go of the connections that are ready.
             let (result, ()) = tokio::join!(server.serve_with_incoming_shutdown(incoming, stop), accepting);
             result
         }
         (Listener::Tcp(listener), None) => {
-            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            server.serve_with_incoming_shutdown(incoming, stop).await
+            server.serve_with_incoming_shutdown(connection::incoming(listener, crowd), stop).await
         }
         (Listener::Unix(listener), _) => {
-            server.serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop).await
+            server.serve_with_incoming_shutdown(connection::incoming(listener, crowd), stop).await
         }
     };
     result.map_err(|error| Error::Serve(error.into()))

@@ -5,7 +5,8 @@
 //! | none within 10 s | ends: `DEADLINE_EXCEEDED` |
 //! | anything but Hello | ends: `FAILED_PRECONDITION` |
 //! | a Hello of a protocol version that is not spoken here | ends: `FAILED_PRECONDITION`, naming those that are |
-//! | a Hello without an id, with a text that is too long, or with a domain or digest that is none | ends: `INVALID_ARGUMENT` |
+//! | a Hello without an id, with more or longer texts than may be, with characters in them that cannot be shown, or with a domain or digest that is none | ends: `INVALID_ARGUMENT` |
+//! | a Hello that holds a version which the store never came to, within an hour after another such Hello was believed | ends: `FAILED_PRECONDITION` |
 //! | any other Hello | is open |
 
 use std::time::Duration;

@@ -6,10 +6,12 @@
 //! does not grow with the number of nodes, and one that is killed takes its nodes' presence along.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use toolplane_proto::sync;
 use toolplane_registry::{Digest, ErrorCode, Rejection, Version};
 
@@ -40,6 +42,19 @@ pub struct Nodes {
     writing: Arc<tokio::sync::Mutex<()>>,
     /// Rung whenever a node of this control plane came, went or answered.
     changes: Arc<watch::Sender<()>>,
+    /// The newest reading of the fleet, for everybody who asked before it began.
+    reading: Arc<tokio::sync::Mutex<Option<Arc<Reading>>>>,
+}
+
+/// What the store said of the fleet.
+#[derive(Debug)]
+struct Reading {
+    began: Instant,
+    target: Version,
+    nodes: Vec<NodeRecord>,
+    refusals: Vec<Refusal>,
+    rollout: Option<Rollout>,
+    is_elsewhere: bool,
 }
 
 /// A connected node. A node that reconnects may be here before its old stream has ended; what the old one still has
@@ -62,6 +77,7 @@ impl Nodes {
             unwritten: Arc::default(),
             writing: Arc::default(),
             changes: Arc::new(watch::Sender::new(())),
+            reading: Arc::default(),
         }
     }
 
@@ -94,15 +110,33 @@ impl Nodes {
         target: &Version,
         share: f64,
     ) -> Result<(Progress, bool), store::Error> {
+        let reading = self.read(target).await?;
+        let Reading { nodes, refusals, rollout, is_elsewhere, .. } = &*reading;
+        let progress = fleet::progress(nodes.clone(), refusals, rollout.as_ref(), target, share);
+        Ok((progress, *is_elsewhere))
+    }
+
+    /// Reads what is known of the fleet: many wait for the same, and one reading is enough for all who asked for it
+    /// before it began.
+    async fn read(&self, target: &Version) -> Result<Arc<Reading>, store::Error> {
+        let asked = Instant::now();
+        let mut shared = self.reading.lock().await;
+        if let Some(reading) = shared.as_ref().filter(|one| one.began > asked && one.target == *target) {
+            return Ok(Arc::clone(reading));
+        }
+        let began = Instant::now();
         let nodes = self.list().await?;
-        let elsewhere = nodes
+        let is_elsewhere = nodes
             .iter()
             .any(|node| node.disconnected_at.is_none() && *node.control_plane != *self.control_plane);
         let versions = self.store.list_versions(target.number().checked_add(1), 1).await?;
         let version = versions.into_iter().find(|version| version.number == target.number());
         let refusals = version.map(|version| version.refusals).unwrap_or_default();
         let rollout = self.store.rollout().await?;
-        Ok((fleet::progress(nodes, &refusals, rollout.as_ref(), target, share), elsewhere))
+        let target = target.clone();
+        let reading = Arc::new(Reading { began, target, nodes, refusals, rollout, is_elsewhere });
+        *shared = Some(Arc::clone(&reading));
+        Ok(reading)
     }
 
     /// How many of these nodes are connected here and serve a version.
@@ -128,10 +162,12 @@ impl Nodes {
     }
 
     /// Notes that a node connected.
-    pub fn connect(&self, hello: &sync::Hello) -> Presence {
+    pub fn connect(&self, hello: &sync::Hello, peer: Option<SocketAddr>) -> Presence {
         let sync::Hello { node_id, build, labels, held, domains: _, protocol_version: _ } = hello;
         let connected_at = self.clock.now();
-        let stream = self.records().open(|stream| NodeRecord {
+        let mut records = self.records();
+        let rival = records.rival(node_id);
+        let stream = records.open(|stream| NodeRecord {
             id: node_id.clone(),
             control_plane: self.control_plane.to_string(),
             stream,
@@ -145,6 +181,16 @@ impl Nodes {
             persisted: true,
             rejections: Vec::new(),
         });
+        let new = peer.map_or_else(|| "this machine".to_owned(), |peer| peer.to_string());
+        records.peer(stream, new.clone());
+        drop(records);
+        if let Some(old) = rival {
+            tracing::warn!(
+                node.id = %node_id,
+                "node `{node_id}` connected from {new} while it is connected from {old}: unless it has just \
+                 reconnected, two nodes use one id"
+            );
+        }
         self.ring();
         Presence { nodes: self.clone(), id: node_id.clone(), stream }
     }

@@ -15,6 +15,10 @@ use crate::store::{Claim, Millis, NodeRecord};
 #[derive(Debug, Default)]
 pub(super) struct Records {
     entries: BTreeMap<String, Entry>,
+    /// Streams that are open and do not speak for their node, because a later one does; oldest first.
+    displaced: BTreeMap<String, Vec<NodeRecord>>,
+    /// Where open streams come from, by number.
+    peers: BTreeMap<u64, String>,
     opened: u64,
     /// Those that the store has not noted, by store, number and node.
     refusals: BTreeMap<(String, u64, String), Refusal>,
@@ -44,24 +48,62 @@ impl Records {
         self.opened += 1;
         let record = record(self.opened);
         let entry = Entry { revision: 1, written: 0, claim: Claim::Opened, record };
-        self.entries.insert(entry.record.id.clone(), entry);
+        let id = entry.record.id.clone();
+        let before = self.entries.insert(id.clone(), entry);
+        if let Some(before) = before.filter(|before| before.record.disconnected_at.is_none()) {
+            self.displaced.entry(id).or_default().push(before.record);
+        }
         self.opened
     }
 
-    /// Changes what is known of a node; nothing where another stream speaks for it by now.
+    /// Notes where a stream comes from.
+    pub(super) fn peer(&mut self, stream: u64, peer: String) {
+        self.peers.insert(stream, peer);
+    }
+
+    /// Where the node's stream comes from that is open, if one is.
+    pub(super) fn rival(&self, id: &str) -> Option<String> {
+        let entry = self.entries.get(id).filter(|entry| entry.record.disconnected_at.is_none())?;
+        self.peers.get(&entry.record.stream).cloned()
+    }
+
+    /// Changes what is known of a node. What another stream speaks for by now is noted for when that one ends.
     pub(super) fn change(&mut self, id: &str, stream: u64, change: impl FnOnce(&mut NodeRecord)) {
         if let Some(entry) = self.entry(id, stream) {
             change(&mut entry.record);
             entry.revision += 1;
+        } else if let Some(record) =
+            self.displaced.get_mut(id).and_then(|of_node| of_node.iter_mut().find(|one| one.stream == stream))
+        {
+            change(record);
         }
     }
 
-    /// A stream ended.
+    /// A stream ended. Where another of the same node is open, that one speaks for it again: it may be the node, and
+    /// this one somebody else.
     pub(super) fn close(&mut self, id: &str, stream: u64, at: Millis) {
-        self.change(id, stream, |record| record.disconnected_at = Some(at));
-        if let Some(entry) = self.entry(id, stream).filter(|entry| entry.claim == Claim::Opened) {
-            // Before it came on record: by then the node may be connected elsewhere.
-            entry.claim = Claim::Late;
+        self.peers.remove(&stream);
+        let speaks = self.entry(id, stream).is_some();
+        let before = self.displaced.get_mut(id);
+        let survivor = before.and_then(|before| {
+            before.retain(|one| one.stream != stream);
+            if speaks { before.pop() } else { None }
+        });
+        if self.displaced.get(id).is_some_and(Vec::is_empty) {
+            self.displaced.remove(id);
+        }
+        if let Some(record) = survivor {
+            let entry = Entry { revision: 1, written: 0, claim: Claim::Opened, record };
+            self.entries.insert(id.to_owned(), entry);
+            return;
+        }
+        if let Some(entry) = self.entry(id, stream) {
+            entry.record.disconnected_at = Some(at);
+            entry.revision += 1;
+            if entry.claim == Claim::Opened {
+                // Before it came on record: by then the node may be connected elsewhere.
+                entry.claim = Claim::Late;
+            }
         }
     }
 

@@ -16,6 +16,7 @@
 //! | any | a message that cannot be read | ended | `INVALID_ARGUMENT` |
 //! | any | a message longer than the limit | ended | `RESOURCE_EXHAUSTED` |
 //! | any | the database could not be read for longer than the grace | ended | `UNAVAILABLE` |
+//! | any | the token of the stream expired or was revoked | ended | `UNAUTHENTICATED` |
 //! | any | a message this build does not know | unchanged | nothing |
 
 use std::collections::BTreeMap;
@@ -26,11 +27,9 @@ use toolplane_proto::{decode, encode, sync};
 use toolplane_registry::snapshot::{DomainSnapshot, Settings, whole_digest};
 use toolplane_registry::{Digest, Domain, Rejection, Rule, Snapshot, Version};
 
+use super::bounds;
 use crate::rollout::{self, Target};
 use crate::snapshots::Published;
-
-/// Longest node id and label, in bytes.
-const MAX_TEXT: usize = 256;
 
 /// An update as it is decided on: what was encoded for another node need not be encoded again.
 #[derive(Debug)]
@@ -106,13 +105,8 @@ struct Outstanding {
 impl Session {
     /// Begins with what the node says it holds.
     pub fn open(hello: &sync::Hello) -> Result<Self, Status> {
-        let sync::Hello { node_id, build, labels, held, domains, protocol_version: _ } = hello;
-        let texts = labels.iter().flat_map(|(key, value)| [key, value]).chain([node_id, build]);
-        if node_id.trim().is_empty() || texts.into_iter().any(|text| text.len() > MAX_TEXT) {
-            return Err(Status::invalid_argument(format!(
-                "a node needs an id, and neither it nor a label may be longer than {MAX_TEXT} bytes"
-            )));
-        }
+        bounds::check(hello)?;
+        let sync::Hello { labels, held, domains, .. } = hello;
         let held_domains = domains
             .iter()
             .map(|held| {
@@ -202,7 +196,7 @@ impl Session {
                     return Ok(Action::Nothing);
                 };
                 let held = held.map_or_else(Version::none, Version::from);
-                let rejections: Vec<Rejection> = rejections.into_iter().map(Into::into).collect();
+                let rejections = bounds::rejections(rejections);
                 let resync = !full && rejections.iter().any(|r| r.rule == Rule::Digest);
                 let (refused, next) = match snapshot {
                     Some(snapshot) if resync => {

@@ -48,7 +48,11 @@ async fn what_an_upstream_was_found_to_speak_is_shown() {
         Some(sync::Protocol { era: era.into(), version: version.to_owned(), issues_sessions })
     };
     for (domain, builder, expected) in [
-        ("new", FakeUpstream::builder().era(Era::Stateless), speaks(sync::Era::Stateless, "2026-07-28", false)),
+        (
+            "new",
+            FakeUpstream::builder().era(Era::Stateless),
+            speaks(sync::Era::Stateless, "2026-07-28", false),
+        ),
         ("old", FakeUpstream::builder(), speaks(sync::Era::Handshake, "2025-11-25", true)),
         ("bare", FakeUpstream::builder().stateless(), speaks(sync::Era::Handshake, "2025-11-25", false)),
     ] {
@@ -192,6 +196,25 @@ async fn an_update_tells_which_fields_it_changes_also_of_secrets() {
     assert_eq!(changed("other", "a CRM", true).await, ["description", "headers"]);
     assert_eq!(changed("other", "", false).await, ["headers"]);
     assert_eq!(changed("other", "", true).await, Vec::<String>::new(), "as it is held by now");
+    let limits = sync::Limits { max_concurrency: Some(3), ..Default::default() };
+    let message = admin::Upstream { domain: "apollo".into(), limits: Some(limits), ..Default::default() };
+    let update = admin::UpdateUpstreamRequest {
+        upstream: Some(message),
+        update_mask: Some(FieldMask { paths: vec!["limits".into()] }),
+        ..Default::default()
+    };
+    let answer = plane.upstreams().update_upstream(update).await.unwrap().into_inner();
+    assert_eq!(answer.changed_fields.unwrap().paths, ["limits"]);
+}
+
+#[tokio::test]
+async fn a_policy_of_too_many_domains_is_refused() {
+    let plane = Plane::start().await;
+    let deny = (0..=10_000).map(|n| (format!("d{n}"), admin::GlobList::default())).collect();
+    let policy = admin::Policy { deny, ..Default::default() };
+    let set = admin::SetPolicyRequest { policy: Some(policy), validate_only: true };
+    let refused = PolicyServiceClient::new(plane.as_admin()).set_policy(set).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
 #[tokio::test]

@@ -1,9 +1,14 @@
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataValue;
+use tonic::transport::Endpoint;
 use tonic::{Code, Streaming};
 use toolplane_proto::admin::node_service_client::NodeServiceClient;
+use toolplane_proto::admin::snapshot_service_client::SnapshotServiceClient;
+use toolplane_proto::admin::token_service_client::TokenServiceClient;
 use toolplane_proto::admin::{self, ListNodesRequest};
 use toolplane_proto::sync::subscribe_request::Message;
 use toolplane_proto::sync::sync_service_client::SyncServiceClient;
@@ -13,7 +18,7 @@ use toolplane_testkit::fake_upstream::FakeUpstream;
 use toolplane_testkit::fault_proxy::Faults;
 use toolplane_testkit::{FaultProxy, TestDatabase};
 
-use crate::harness::Plane;
+use crate::harness::{Client, Plane};
 
 /// A node that takes every update and says ACK.
 pub(crate) struct Follower {
@@ -28,9 +33,13 @@ impl Follower {
     }
 
     pub(crate) async fn open_as(plane: &Plane, hello: sync::Hello) -> Self {
+        Self::open_with(plane.as_node(), hello).await
+    }
+
+    pub(crate) async fn open_with(client: Client, hello: sync::Hello) -> Self {
         let (to, requests) = mpsc::channel(4);
         to.send(message(Message::Hello(hello))).await.unwrap();
-        let mut client = SyncServiceClient::new(plane.as_node());
+        let mut client = SyncServiceClient::new(client);
         let from = client.subscribe(ReceiverStream::new(requests)).await.unwrap().into_inner();
         Self { to, from }
     }
@@ -213,4 +222,126 @@ async fn without_its_database_a_control_plane_ends_its_streams_and_opens_no_othe
         Err(refused) => refused,
     };
     assert_eq!(first_heard.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_token_that_is_lost_ends_its_stream_before_anything_newer_is_sent() {
+    let plane = Plane::start().await;
+    let upstream = FakeUpstream::builder().tool("a").start().await;
+    let mut tokens = TokenServiceClient::new(plane.as_admin());
+    let request = admin::CreateTokenRequest { role: admin::Role::Node.into(), ..Default::default() };
+    let created = tokens.create_token(request).await.unwrap().into_inner();
+    let hello = sync::Hello { node_id: "thief".into(), ..Default::default() };
+    let mut thief = Follower::open_with(plane.bearer(&created.secret), hello).await;
+    let update = thief.next().await;
+    thief.ack(&update).await;
+    let mut honest = Follower::open(&plane, "honest").await;
+    let update = honest.next().await;
+    honest.ack(&update).await;
+    // As another control plane would: this one hears of it from the database alone.
+    plane.raw("UPDATE tokens SET revoked_at = 1 WHERE role = 'node' AND description = ''").await;
+    plane.create("first", &upstream.url()).await;
+    assert_eq!(honest.next().await.changed.len(), 1);
+    assert_eq!(thief.from.message().await.unwrap_err().code(), Code::Unauthenticated);
+    nodes_until(&plane, |nodes| nodes.iter().any(|node| node.node_id == "thief" && !node.connected)).await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_ends_what_waits_for_a_version() {
+    let plane = Plane::start().await;
+    let viewer = plane.token(admin::Role::Viewer).await;
+    let mut client = SnapshotServiceClient::new(plane.bearer(&viewer));
+    let request = admin::WaitForVersionRequest { version: 99, ..Default::default() };
+    let _behind = Follower::open(&plane, "behind").await;
+    nodes_until(&plane, |nodes| nodes.len() == 1).await;
+    let mut waiting = client.wait_for_version(request).await.unwrap().into_inner();
+    assert!(!waiting.message().await.unwrap().unwrap().done);
+    let mut tokens = TokenServiceClient::new(plane.as_admin());
+    let listed = tokens.list_tokens(admin::ListTokensRequest::default()).await.unwrap().into_inner().tokens;
+    let found = listed.iter().find(|token| token.role == i32::from(admin::Role::Viewer)).unwrap();
+    let request = admin::RevokeTokenRequest { token_id: found.token_id.clone() };
+    tokens.revoke_token(request).await.unwrap();
+    let ended = loop {
+        match waiting.message().await {
+            Ok(Some(_)) => {}
+            other => break other.unwrap_err(),
+        }
+    };
+    assert_eq!(ended.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_token_cannot_make_the_store_start_over_again_and_again() {
+    let plane = Plane::start().await;
+    let mut steady = Follower::open(&plane, "steady").await;
+    let before = steady.next().await.version.unwrap();
+    let ahead = |version: &sync::Version| sync::Hello {
+        node_id: "liar".into(),
+        held: Some(sync::Version { number: version.number + 1, ..version.clone() }),
+        ..Default::default()
+    };
+    let renewed = Follower::open_as(&plane, ahead(&before)).await.next().await.version.unwrap();
+    assert_ne!(renewed.store_id, before.store_id, "one claim is believed");
+    let refused = Follower::open_as(&plane, ahead(&renewed)).await.from.message().await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    let next = Follower::open(&plane, "another").await.next().await.version.unwrap();
+    assert_eq!(next.store_id, renewed.store_id);
+}
+
+#[tokio::test]
+async fn a_node_whose_id_another_took_is_shown_again_when_that_one_is_gone() {
+    let plane = Plane::start().await;
+    let mut real = Follower::open(&plane, "n1").await;
+    let update = real.next().await;
+    real.ack(&update).await;
+    let mut other = Follower::open(&plane, "n1").await;
+    other.next().await;
+    drop(other);
+    // Another node's stream comes and goes behind it, so its end has been seen by then.
+    drop(Follower::open(&plane, "n2").await);
+    let nodes = nodes_until(&plane, |nodes| nodes.iter().any(|n| n.node_id == "n2" && !n.connected)).await;
+    assert!(nodes[0].connected && nodes[0].ack_time.is_some(), "{nodes:?}");
+    drop(real);
+    nodes_until(&plane, |nodes| !nodes[0].connected).await;
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_keep_nobody_out() {
+    let plane = Plane::start_with(|options| options.max_connections = 3).await;
+    let mut silent = Vec::new();
+    for _ in 0..6 {
+        silent.push(tokio::net::TcpStream::connect(plane.address).await.unwrap());
+    }
+    let mut node = Follower::open(&plane, "n1").await;
+    node.next().await;
+    // The oldest made room.
+    let mut first = silent.remove(0);
+    let mut said = Vec::new();
+    // It may be reset, which ends it just as well.
+    drop(first.read_to_end(&mut said).await);
+    assert!(said.len() < 64, "its greeting, and the end");
+}
+
+#[tokio::test]
+async fn those_who_wait_for_a_version_are_bounded() {
+    let plane = Plane::start().await;
+    let _behind = Follower::open(&plane, "behind").await;
+    nodes_until(&plane, |nodes| nodes.len() == 1).await;
+    let bearer: MetadataValue<_> = format!("Bearer {}", plane.secret("admin.token")).parse().unwrap();
+    let (mut waiting, mut refused) = (Vec::new(), None);
+    for _ in 0..6 {
+        // A connection has room for so many.
+        let channel = Endpoint::from_shared(format!("http://{}", plane.address)).unwrap().connect_lazy();
+        let mut client = SnapshotServiceClient::new(channel);
+        for _ in 0..100 {
+            let wait = admin::WaitForVersionRequest { version: 99, ..Default::default() };
+            let mut request = tonic::Request::new(wait);
+            request.metadata_mut().insert("authorization", bearer.clone());
+            match client.wait_for_version(request).await {
+                Ok(answers) => waiting.push(answers),
+                Err(status) => refused = Some(status.code()),
+            }
+        }
+    }
+    assert_eq!((waiting.len(), refused), (512, Some(Code::ResourceExhausted)));
 }
