@@ -58,6 +58,8 @@ pub(crate) enum Limit {
     BodyTime,
     /// A connection sent no request in time; idle ones end so, too.
     HeadTime,
+    /// Nobody took an answer in time.
+    AnswerTime,
 }
 
 /// A call that is being answered; counted as active until it is dropped.
@@ -127,6 +129,7 @@ impl Metrics {
             Limit::BodySize => "body_size",
             Limit::BodyTime => "body_time",
             Limit::HeadTime => "head_time",
+            Limit::AnswerTime => "answer_time",
         };
         self.0.limits.add(1, &[KeyValue::new("toolplane.limit", limit)]);
     }
@@ -190,8 +193,8 @@ impl Instruments {
             limits: counter(
                 "toolplane.node.limit.hits",
                 "{hit}",
-                "Requests and connections that ran into a limit, by `toolplane.limit`: `body_size`, `body_time`, or \
-                 `head_time`, by which idle connections end, too.",
+                "Requests and connections that ran into a limit, by `toolplane.limit`: `body_size`, `body_time`, \
+                 `answer_time`, or `head_time`, by which idle connections end, too.",
             ),
         }
     }

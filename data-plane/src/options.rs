@@ -61,6 +61,11 @@ pub struct Options {
     pub drain_timeout: Duration,
     /// The age at which connections end, so that new nodes get load; zero lets them be.
     pub max_connection_age: Duration,
+    /// How long a connection may ask for nothing. Longer than the idle limit of what is in front of the node, so that
+    /// it is not the node that closes a connection about to be used.
+    pub connection_idle_timeout: Duration,
+    /// How long a caller may take nothing of an answer that is there for it.
+    pub answer_stall_timeout: Duration,
     /// Counts the node as ready even where every domain is empty.
     pub ready_without_tools: bool,
     /// Has `rmcp` judge even those calls that it certainly accepts: slower, and otherwise the same.
@@ -166,6 +171,8 @@ impl Default for Options {
             drain_grace: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             max_connection_age: Duration::from_mins(5),
+            connection_idle_timeout: Duration::from_secs(75),
+            answer_stall_timeout: Duration::from_secs(30),
             ready_without_tools: false,
             asks_about_every_call: false,
             exposure: Exposure::default(),
@@ -207,6 +214,8 @@ impl Options {
             ("control plane timeout", self.control_plane_timeout),
             ("read-your-writes timeout", self.read_your_writes_timeout),
             ("request state lifetime", self.request_state_ttl),
+            ("idle limit of connections", self.connection_idle_timeout),
+            ("stall limit of answers", self.answer_stall_timeout),
         ] {
             if duration.is_zero() {
                 refuse(name, "is zero");
@@ -291,6 +300,13 @@ pub(crate) fn is_loopback_host(host: &str) -> bool {
 }
 
 // ---- Capacity and OutputGuard ----
+
+impl Capacity {
+    /// How many of the bytes the requests of one connection may hold together, where there are several.
+    pub(crate) fn connection_share(&self) -> usize {
+        self.max_buffered_bytes / 4
+    }
+}
 
 impl Default for Capacity {
     fn default() -> Self {

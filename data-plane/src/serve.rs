@@ -15,13 +15,17 @@
 //!
 //! # Too many
 //!
-//! A connection beyond the limit has seconds to say what it wants, and ends with the answer. A few of them are served
+//! The connection that has been idle for longest gives its place to a newcomer. Where all are in use, a connection
+//! beyond the limit has seconds to say what it wants, and ends with the answer. A few of them are served
 //! at once, so that probes get through; more wait unaccepted.
 
+mod activity;
 mod connection;
+mod streams;
+mod wire;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::Router;
@@ -31,10 +35,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::activity::Activity;
 use self::connection::{Connection, Place};
 use crate::metrics::Metrics;
 use crate::options::Options;
-use crate::shed::Gate;
+use crate::shed::{Gate, Seat};
 
 /// Pause after an error that concerns the listener and not one connection, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -63,17 +68,25 @@ struct Limits {
     grace: Duration,
     drain_timeout: Duration,
     max_connection_age: Duration,
+    idle: Duration,
+    stall: Duration,
 }
 
 impl Phases {
     pub(crate) fn new(options: &Options, shutdown: CancellationToken, metrics: Metrics) -> Self {
-        let Options { drain_grace, drain_timeout, max_connection_age, .. } = *options;
+        let limits = Limits {
+            grace: options.drain_grace,
+            drain_timeout: options.drain_timeout,
+            max_connection_age: options.max_connection_age,
+            idle: options.connection_idle_timeout,
+            stall: options.answer_stall_timeout,
+        };
         Self {
             draining: shutdown,
             finishing: CancellationToken::new(),
             closing: CancellationToken::new(),
             running: TaskTracker::new(),
-            limits: Limits { grace: drain_grace, drain_timeout, max_connection_age },
+            limits,
             metrics,
         }
     }
@@ -108,6 +121,8 @@ struct Entrance<'a> {
     phases: Phases,
     gate: &'a Gate,
     overflow: Arc<Semaphore>,
+    /// What those that have a place are doing.
+    seated: Vec<Weak<Activity>>,
 }
 
 /// Serves until the node was told to stop and everything is finished. Dropping it cuts every connection.
@@ -118,8 +133,8 @@ pub(crate) async fn serve(
     gate: &Gate,
 ) -> io::Result<()> {
     let mut connections = JoinSet::new();
-    let entrance =
-        Entrance { router, phases: phases.clone(), gate, overflow: Arc::new(Semaphore::new(OVERFLOW)) };
+    let overflow = Arc::new(Semaphore::new(OVERFLOW));
+    let mut entrance = Entrance { router, phases: phases.clone(), gate, overflow, seated: Vec::new() };
     let mut last_call = std::pin::pin!(phases.last_call());
     loop {
         tokio::select! {
@@ -158,20 +173,47 @@ impl Entrance<'_> {
         listener.accept().await.map(|(stream, _)| stream)
     }
 
-    fn take(&self, connections: &mut JoinSet<()>, stream: TcpStream) {
+    fn take(&mut self, connections: &mut JoinSet<()>, stream: TcpStream) {
         // Without this, small replies wait for the client's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let place = match self.gate.seat() {
-            Some(seat) => Place::Seat(seat),
+        let activity = Activity::new(self.phases.limits.idle);
+        let place = match self.seat() {
+            Some(seat) => {
+                self.remember(&activity);
+                Place::Seat(seat)
+            }
             // Accepted while the last places went: closed at once.
             None => match Arc::clone(&self.overflow).try_acquire_owned() {
                 Ok(permit) => Place::Overflow(permit),
                 Err(_) => return,
             },
         };
-        connections.spawn(Connection::new(self.phases.clone(), place).serve(stream, self.router.clone()));
+        let connection = Connection::new(self.phases.clone(), place, activity);
+        connections.spawn(connection.serve(stream, self.router.clone()));
+    }
+
+    /// A place; where there is none, that of the connection that has been idle for longest.
+    fn seat(&mut self) -> Option<Seat> {
+        if self.gate.is_full() {
+            let seated = self.seated.iter().filter_map(Weak::upgrade);
+            let idle = seated.filter_map(|activity| Some((activity.idle_since()?, activity)));
+            if let Some((_, activity)) = idle.min_by_key(|(since, _)| *since) {
+                activity.ask_to_leave();
+                return Some(self.gate.seat_of_leaver());
+            }
+        }
+        self.gate.seat()
+    }
+
+    fn remember(&mut self, activity: &Arc<Activity>) {
+        if self.seated.len() == self.seated.capacity() {
+            // Those that are gone make room before the list grows.
+            self.seated.retain(|activity| activity.strong_count() > 0);
+            self.seated.reserve(self.seated.len().max(64));
+        }
+        self.seated.push(Arc::downgrade(activity));
     }
 }
 

@@ -6,6 +6,8 @@
 //!   while they are read, and of answers until they are written out.
 //! * Refusing what is beyond with 503, `Retry-After` and the code `overloaded`. A call whose reply does not fit has run:
 //!   its caller is told so, by the same code, in a result that no load balancer repeats.
+//! * Keeping one connection to its share of these bytes, so that a caller that does not take its answers is refused
+//!   before others are.
 //! * Counting connections; those beyond the limit are served for one request, which is refused unless it is a probe.
 //!
 //! # Not here
@@ -13,8 +15,11 @@
 //! Probes never ask. What one upstream may hold is the business of `toolplane_upstream::limits`.
 
 mod body;
+mod client;
+mod held;
 mod refusal;
 mod ticket;
+mod turn;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -25,13 +30,16 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::{Request, header};
 
-use self::body::{Counted, Held};
+use self::body::Counted;
+use self::held::Held;
 use self::ticket::Ticket;
 use crate::mcp::stream::EndsWithCall;
 use crate::options::Capacity;
 
+pub(crate) use self::client::{Client, Purse};
 pub(crate) use self::refusal::Wording;
 pub(crate) use self::ticket::reply_room;
+pub(crate) use self::turn::Turn;
 
 /// Counts what a node has taken on. Clones count together.
 #[derive(Debug, Clone)]
@@ -123,15 +131,21 @@ impl Gate {
         None
     }
 
+    /// A place for a connection in the place of one that is leaving.
+    pub(crate) fn seat_of_leaver(&self) -> Seat {
+        self.0.connections.fetch_add(1, Ordering::Relaxed);
+        Seat(Arc::clone(&self.0))
+    }
+
     /// Whether there is no place for another connection.
     pub(crate) fn is_full(&self) -> bool {
         self.0.connections.load(Ordering::Relaxed) >= self.0.capacity.max_connections
     }
 
-    fn ticket(&self) -> Option<Arc<Ticket>> {
+    fn ticket(&self, purse: Purse) -> Option<Arc<Ticket>> {
         let counts = &self.0;
         if take(&counts.requests, 1, counts.capacity.max_requests) {
-            return Some(Ticket::new(counts));
+            return Some(Ticket::new(counts, purse));
         }
         counts.refused_requests.fetch_add(1, Ordering::Relaxed);
         None
@@ -161,7 +175,13 @@ pub(crate) async fn admit(
     if request.extensions().get::<Overflow>().is_some() {
         return wording.refusal("this node has as many connections as it can serve");
     }
-    let Some(ticket) = gate.ticket() else {
+    let Client { purse, turn } = request.extensions().get().cloned().unwrap_or_default();
+    if purse.is_full(gate.capacity().connection_share()) {
+        gate.0.refused_requests.fetch_add(1, Ordering::Relaxed);
+        return wording
+            .refusal("requests on this connection hold as much of this node as one connection may");
+    }
+    let Some(ticket) = gate.ticket(purse) else {
         return wording.refusal("this node has as many requests as it can work on");
     };
     let mut request = request.map(|body| Body::new(Counted::new(body, Arc::clone(&ticket))));
@@ -178,7 +198,7 @@ pub(crate) async fn admit(
     if let Some(size) = response.body().size_hint().exact() {
         ticket.answered(usize::try_from(size).unwrap_or(usize::MAX));
     }
-    response.map(|body| Body::new(Held::new(body, ticket)))
+    response.map(|body| Body::new(Held::new(body, ticket, turn)))
 }
 
 fn is_endless(response: &Response) -> bool {

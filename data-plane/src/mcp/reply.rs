@@ -82,6 +82,11 @@ struct TextBlock<'a> {
     text: &'a str,
 }
 
+#[derive(Serialize)]
+struct Wrapped<'a> {
+    result: &'a str,
+}
+
 impl Reply {
     /// A result of one text.
     pub(crate) fn text(text: &str) -> Self {
@@ -98,8 +103,7 @@ impl Reply {
 
     /// A result of one text that also says it in structured form, for meta-tools whose output schema says so.
     pub(crate) fn wrapped(text: &str) -> Self {
-        let structured = RawJson::from(&serde_json::json!({ "result": text }));
-        Self { structured: Some(structured), ..Self::text(text) }
+        Self { structured: Some(raw(&Wrapped { result: text })), ..Self::text(text) }
     }
 
     /// The same in the form that the 2026-07-28 revision asks for.
@@ -120,9 +124,12 @@ impl Reply {
 }
 
 fn text_block(text: &str) -> RawJson {
-    #[expect(clippy::expect_used, reason = "two strings always serialize")]
-    let block = serde_json::value::to_raw_value(&TextBlock { kind: "text", text }).expect("a text block");
-    RawJson::from(&*block)
+    raw(&TextBlock { kind: "text", text })
+}
+
+#[expect(clippy::expect_used, reason = "structs of strings always serialize")]
+fn raw(value: &impl Serialize) -> RawJson {
+    serde_json::value::to_raw_value(value).expect("strings are JSON").into()
 }
 
 #[cfg(test)]

@@ -15,8 +15,25 @@ use toolplane_seal::Key;
 /// What states are sealed for, so that nothing else that was sealed with the key opens as one.
 const CONTEXT: &[u8] = b"request state 1";
 /// Parts of the names of headers that say who calls.
-const CREDENTIALS: [&str; 8] =
-    ["auth", "cookie", "token", "secret", "credential", "identity", "api-key", "apikey"];
+const CREDENTIALS: [&str; 14] = [
+    "auth",
+    "cookie",
+    "token",
+    "secret",
+    "credential",
+    "identity",
+    "api-key",
+    "apikey",
+    // What a proxy says of whom it has let in: `remote-user`, `x-forwarded-email`, `x-ms-client-principal-id`.
+    "user",
+    "email",
+    "principal",
+    "client-cert",
+    "tenant",
+    "account",
+];
+/// Hold such a part and say nothing of who calls.
+const NO_CREDENTIALS: [&str; 2] = ["user-agent", "sec-fetch-user"];
 
 /// Why a state is refused. Nothing was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -134,7 +151,10 @@ fn longest(keys: &[RequestKey]) -> Option<&RequestKey> {
 
 /// Tells callers apart by what they show to be let in.
 fn caller(headers: &HeaderMap) -> Digest {
-    let says_who = |name: &HeaderName| CREDENTIALS.iter().any(|part| name.as_str().contains(part));
+    let says_who = |name: &HeaderName| {
+        let name = name.as_str();
+        !NO_CREDENTIALS.contains(&name) && CREDENTIALS.iter().any(|part| name.contains(part))
+    };
     let mut shown: Vec<(&str, &[u8])> = headers
         .iter()
         .filter(|(name, _)| says_who(name))
@@ -210,6 +230,33 @@ mod tests {
             assert_eq!(open(&keys, right, &changed, NOW), Err(Problem::Unreadable), "at {position}");
         }
         assert_eq!(open(&[key(2, LATER)], right, &sealed, NOW), Err(Problem::Unreadable));
+    }
+
+    #[test]
+    fn whoever_a_proxy_vouches_for_is_a_caller_of_their_own() {
+        let keys = [key(1, LATER + 5)];
+        for name in [
+            "x-forwarded-user",
+            "remote-user",
+            "x-auth-request-email",
+            "x-forwarded-preferred-username",
+            "x-forwarded-client-cert",
+            "x-ms-client-principal-id",
+            "x-tenant-id",
+        ] {
+            let of = |who: &'static str| {
+                HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(who))])
+            };
+            let (ann, bob) = (of("ann"), of("bob"));
+            let sealed = seal(&keys, binding(None, &ann), None, NOW, LATER).unwrap();
+            assert_eq!(open(&keys, binding(None, &ann), &sealed, NOW), Ok(None));
+            assert_eq!(open(&keys, binding(None, &bob), &sealed, NOW), Err(Problem::OtherCaller), "{name}");
+        }
+        let agent = |name: &'static str| {
+            HeaderMap::from_iter([(http::header::USER_AGENT, HeaderValue::from_static(name))])
+        };
+        let sealed = seal(&keys, binding(None, &agent("one")), None, NOW, LATER).unwrap();
+        assert_eq!(open(&keys, binding(None, &agent("two")), &sealed, NOW), Ok(None));
     }
 
     #[test]

@@ -8,6 +8,9 @@ use std::io;
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
+/// How many bytes are looked at together.
+const BLOCK: usize = 32;
+
 /// Writes a value as text.
 #[expect(
     clippy::expect_used,
@@ -76,17 +79,27 @@ fn string_len(text: &str) -> usize {
 
 fn write_ascii<W: ?Sized + io::Write>(out: &mut W, text: &str) -> io::Result<()> {
     let mut rest = text;
-    while let Some(position) = rest.find(|c: char| !(' '..='~').contains(&c)) {
-        let (plain, tail) = rest.split_at(position);
+    loop {
+        // What is printable ASCII ends between two characters.
+        let (plain, tail) = rest.split_at(printable_len(rest.as_bytes()));
         out.write_all(plain.as_bytes())?;
         let mut chars = tail.chars();
-        let mut units = [0; 2];
-        for unit in chars.next().unwrap_or_default().encode_utf16(&mut units) {
+        let Some(other) = chars.next() else { return Ok(()) };
+        for unit in other.encode_utf16(&mut [0; 2]) {
             write!(out, "\\u{unit:04x}")?;
         }
         rest = chars.as_str();
     }
-    out.write_all(rest.as_bytes())
+}
+
+/// How many bytes of printable ASCII a text begins with. Whole blocks are checked at once: texts are long, and nearly
+/// all of them is.
+fn printable_len(text: &[u8]) -> usize {
+    let is_printable = |byte: &u8| (b' '..=b'~').contains(byte);
+    let blocks = text.chunks(BLOCK);
+    let whole = blocks.take_while(|block| block.iter().fold(true, |all, byte| all & is_printable(byte)));
+    let len = whole.map(<[u8]>::len).sum();
+    len + text.iter().skip(len).take_while(|byte| is_printable(byte)).count()
 }
 
 #[cfg(test)]
@@ -100,6 +113,16 @@ mod tests {
         let value = serde_json::json!({"a": ["naïve", "🚀\u{2028}\u{7f}", "q\"\\\n"], "b": null});
         let expected = r#"{"a": ["na\u00efve", "\ud83d\ude80\u2028\u007f", "q\"\\\n"], "b": null}"#;
         assert_eq!(to_text(&value), expected);
+    }
+
+    #[test]
+    fn characters_are_escaped_wherever_they_stand_in_a_block() {
+        for before in 0..3 * BLOCK {
+            for (odd, escaped) in [("é", "\\u00e9"), ("🚀", "\\ud83d\\ude80"), ("\u{7f}", "\\u007f")] {
+                let (head, tail) = ("a".repeat(before), "b".repeat(BLOCK));
+                assert_eq!(to_text(&format!("{head}{odd}{tail}")), format!("\"{head}{escaped}{tail}\""));
+            }
+        }
     }
 
     #[test]

@@ -4,40 +4,52 @@
 //! |---|---|---|
 //! | too old | the next answer ends it; unused for as long again, it is closed | GOAWAY |
 //! | draining | the next answer ends it | GOAWAY |
+//! | idle for too long, or its place is needed | closed | GOAWAY |
 //! | closing | closed when idle; a newcomer has a second to say what it wants | GOAWAY |
 //!
 //! An idle connection is never closed while its peer may be about to use it: a request that meets the close is lost,
 //! and a load balancer may not send it again.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::HttpBody;
+use axum::body::{Body, HttpBody};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use http_body_util::BodyExt as _;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 use tower::Service;
 
 use super::Phases;
+use super::activity::{Activity, Over, Run};
+use super::streams::{self, Streams};
+use super::wire::Wire;
 use crate::metrics::Limit;
-use crate::shed::{Overflow, Seat};
+use crate::shed::{Client, Overflow, Purse, Seat};
 
-/// How long a client may take to send the head of a request, counted from the answer before it.
-const HEAD_DEADLINE: Duration = Duration::from_secs(75);
+/// Largest head of a request, in bytes. What does not fit is answered with 431.
+const MAX_HEAD_BYTES: u32 = 64 << 10;
+/// How many streams of HTTP/2 one connection has at once.
+const MAX_STREAMS: u32 = 128;
+/// How much of an answer one of them holds ready, in bytes.
+const MAX_STREAM_BUFFER: usize = 64 << 10;
 
-/// The same for a connection beyond the limit, which is cut after twice that.
+/// How long a connection that is idle and was told to end takes to do so.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long a connection beyond the limit may take to send the head of its request; it is cut after twice that.
 const OVERFLOW_DEADLINE: Duration = Duration::from_secs(2);
 
 /// How long a connection that has said nothing yet outlives the listener.
@@ -49,8 +61,11 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     phases: Phases,
-    opened: Instant,
-    seen: Arc<Seen>,
+    activity: Arc<Activity>,
+    /// The connection is past its age.
+    old: Arc<AtomicBool>,
+    /// What its requests hold.
+    purse: Purse,
     /// Given up when the last clone goes, with the connection.
     place: Arc<Place>,
 }
@@ -64,15 +79,6 @@ pub(super) enum Place {
     Overflow(#[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit),
 }
 
-#[derive(Debug, Default)]
-struct Seen {
-    /// A request has come.
-    request: AtomicBool,
-    http2: AtomicBool,
-    /// The connection is past its age.
-    old: AtomicBool,
-}
-
 /// The routes, as one connection sees them.
 #[derive(Debug, Clone)]
 struct Routes {
@@ -83,30 +89,58 @@ struct Routes {
 // ---- Connection ----
 
 impl Connection {
-    pub(super) fn new(phases: Phases, place: Place) -> Self {
-        Self { phases, opened: Instant::now(), seen: Arc::default(), place: Arc::new(place) }
+    pub(super) fn new(phases: Phases, place: Place, activity: Arc<Activity>) -> Self {
+        Self { phases, activity, old: Arc::default(), purse: Purse::default(), place: Arc::new(place) }
     }
 
     /// Serves it to its end.
     pub(super) async fn serve(self, stream: TcpStream, router: Router) {
-        let mut builder = Builder::new(TokioExecutor::new());
-        let head_deadline = if self.is_overflow() { OVERFLOW_DEADLINE } else { HEAD_DEADLINE };
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(head_deadline);
+        let builder = self.builder();
+        let wire = Wire::new(stream, Arc::clone(&self.activity), self.phases.limits.stall);
         let service = TowerToHyperService::new(Routes { router, connection: self.clone() });
-        let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(wire), service));
         let outcome = tokio::select! {
             outcome = serving.as_mut() => outcome,
             () = self.time_to_end() => {
                 serving.as_mut().graceful_shutdown();
-                serving.await
+                tokio::select! {
+                    outcome = serving => outcome,
+                    () = self.farewell() => Ok(()),
+                }
             }
             () = self.overtime() => Ok(()),
         };
         if let Err(error) = outcome {
-            if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout) {
-                self.phases.metrics.limit(Limit::HeadTime);
-            }
+            self.note(&*error);
             tracing::trace!(%error, "a connection broke");
+        }
+    }
+
+    fn builder(&self) -> Builder<Streams> {
+        let Phases { limits, metrics, .. } = &self.phases;
+        let mut builder =
+            Builder::new(Streams::new(Arc::clone(&self.activity), limits.stall, metrics.clone()));
+        builder.http1().max_buf_size(MAX_HEAD_BYTES as usize);
+        builder
+            .http2()
+            .max_header_list_size(MAX_HEAD_BYTES)
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_send_buf_size(MAX_STREAM_BUFFER);
+        if self.is_overflow() {
+            builder.http1().timer(TokioTimer::new()).header_read_timeout(OVERFLOW_DEADLINE);
+        }
+        builder
+    }
+
+    /// Counts a limit that a connection ran into.
+    fn note(&self, error: &(dyn std::error::Error + 'static)) {
+        let is_timeout = |error: &&(dyn std::error::Error + 'static)| {
+            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+        };
+        if std::iter::successors(Some(error), |error| error.source()).any(|error| is_timeout(&error)) {
+            self.phases.metrics.limit(Limit::AnswerTime);
+        } else if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout) {
+            self.phases.metrics.limit(Limit::HeadTime);
         }
     }
 
@@ -115,10 +149,27 @@ impl Connection {
         tokio::select! {
             () = self.overage() => {}
             () = self.goaway() => {}
-            () = self.phases.closing.cancelled() => {
-                if !self.seen.request.load(Ordering::Relaxed) {
-                    tokio::time::sleep_until(self.opened + NEWCOMER).await;
+            over = self.activity.over(), if !self.is_overflow() => {
+                if over == Over::Idle {
+                    self.phases.metrics.limit(Limit::HeadTime);
                 }
+            }
+            () = self.phases.closing.cancelled() => {
+                if !self.activity.has_requested() {
+                    tokio::time::sleep_until(self.activity.opened() + NEWCOMER).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until a connection that was told to end answers nobody and had time to say so. A head that never comes
+    /// to its end, and streams whose answer nobody takes, would keep it.
+    async fn farewell(&self) {
+        loop {
+            self.activity.over().await;
+            tokio::time::sleep(FAREWELL).await;
+            if self.activity.is_quiet_for(FAREWELL) {
+                return;
             }
         }
     }
@@ -133,8 +184,8 @@ impl Connection {
 
     async fn overage(&self) {
         let Some(age) = self.phases.connection_age(random()) else { return std::future::pending().await };
-        tokio::time::sleep_until(self.opened + age).await;
-        self.seen.old.store(true, Ordering::Relaxed);
+        tokio::time::sleep_until(self.activity.opened() + age).await;
+        self.old.store(true, Ordering::Relaxed);
         if !self.is_http2() {
             tokio::time::sleep(age).await;
         }
@@ -152,12 +203,12 @@ impl Connection {
     }
 
     fn is_http2(&self) -> bool {
-        self.seen.http2.load(Ordering::Relaxed)
+        self.activity.is_http2()
     }
 
     /// Whether an answer over HTTP/1.1 says that it is the last.
     fn is_leaving(&self) -> bool {
-        self.is_overflow() || self.seen.old.load(Ordering::Relaxed) || self.phases.draining.is_cancelled()
+        self.is_overflow() || self.old.load(Ordering::Relaxed) || self.phases.draining.is_cancelled()
     }
 }
 
@@ -184,20 +235,35 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let connection = self.connection.clone();
         let http2 = request.version() == Version::HTTP_2;
-        connection.seen.http2.store(http2, Ordering::Relaxed);
-        connection.seen.request.store(true, Ordering::Relaxed);
+        // Of a stream its task is counted.
+        let run = (!http2).then(|| connection.activity.run());
+        connection.activity.requested();
         if connection.is_overflow() {
             request.extensions_mut().insert(Overflow);
         }
         let running = connection.phases.running.token();
-        let answer = self.router.call(request);
+        let mut router = self.router.clone();
         Box::pin(async move {
-            let mut response = answer.await?;
+            request.extensions_mut().insert(Client::new(connection.purse.clone(), streams::turn()));
+            let mut response = router.call(request).await?;
             if !http2 && connection.is_leaving() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             drop(running);
-            Ok(response)
+            Ok(lasting(response, run))
         })
     }
+}
+
+/// Counts a stream of events as being answered to its end. Of other answers it shows as they are written.
+fn lasting(response: Response, run: Option<Run>) -> Response {
+    if run.is_none() || response.body().size_hint().exact().is_some() {
+        return response;
+    }
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _run = &run;
+            frame
+        }))
+    })
 }

@@ -90,7 +90,7 @@ async fn a_large_answer_counts_for_as_long_as_somebody_has_a_piece_of_it() {
     let mut response = echo(&gate, &go).oneshot(request(SIZE)).await.unwrap();
     let piece = response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
     drop(response);
-    assert_eq!(piece.len(), SIZE);
+    assert_eq!(piece.len(), 32 << 10, "it is handed over in pieces");
     assert_eq!(
         (gate.load().requests, gate.load().buffered_bytes),
         (1, 2 * SIZE),
@@ -103,7 +103,7 @@ async fn a_large_answer_counts_for_as_long_as_somebody_has_a_piece_of_it() {
 #[test]
 fn a_reply_takes_room_until_its_answer_takes_its_place() {
     let gate = gate(2, 1000);
-    let (one, other) = (gate.ticket().unwrap(), gate.ticket().unwrap());
+    let (one, other) = (gate.ticket(Purse::default()).unwrap(), gate.ticket(Purse::default()).unwrap());
     let mut request = http::Extensions::new();
     one.lead(&mut request);
     let room = reply_room(&request).unwrap();
@@ -118,4 +118,49 @@ fn a_reply_takes_room_until_its_answer_takes_its_place() {
     drop((room, one, other));
     assert_eq!((gate.load().requests, gate.load().buffered_bytes), (0, 0));
     assert!(reply_room(&request).is_none(), "a request that lives on leads nowhere");
+}
+
+#[tokio::test]
+async fn requests_of_one_connection_share_a_quarter_and_one_alone_may_hold_more() {
+    let (gate, purse) = (gate(10, 1000), Purse::default());
+    let ticket = || gate.ticket(purse.clone()).unwrap();
+    let (one, other) = (ticket(), ticket());
+    assert!(one.hold(200) && one.hold(400), "it is alone");
+    assert!(!other.hold(1) && other.has_overrun());
+    assert!(gate.ticket(Purse::default()).unwrap().hold(400), "another connection has the rest");
+    let refused = {
+        let mut request = request(0);
+        request.extensions_mut().insert(Client::new(purse.clone(), None));
+        code(echo(&gate, &Arc::new(Semaphore::new(1))).oneshot(request).await.unwrap()).await
+    };
+    assert_eq!((refused, gate.load().refused_requests), ((503, "overloaded".to_owned()), 1));
+    drop(one);
+    assert!(ticket().hold(250), "what was given back is there again");
+    drop(other);
+    assert_eq!((gate.load().requests, gate.load().buffered_bytes), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_stalls_when_its_reader_takes_nothing_and_not_while_the_node_works_on_it() {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+    let turn = Arc::new(Turn::default());
+    let (gate, go) = (gate(1, 1 << 20), Arc::new(Semaphore::new(1)));
+    let mut request = request(100_000);
+    request.extensions_mut().insert(Client::new(Purse::default(), Some(Arc::clone(&turn))));
+    let stalls_within = async |seconds| {
+        tokio::time::timeout(std::time::Duration::from_secs(seconds), turn.stalled(PATIENCE)).await.is_ok()
+    };
+    assert!(!stalls_within(1000).await, "there is nothing to take");
+    let mut body = echo(&gate, &go).oneshot(request).await.unwrap().into_body();
+    let mut pieces = Vec::new();
+    while pieces.iter().map(axum::body::Bytes::len).sum::<usize>() < 100_000 {
+        assert!(!stalls_within(29).await, "it is taken, however slowly");
+        pieces.push(body.frame().await.unwrap().unwrap().into_data().unwrap());
+    }
+    assert!(!body.is_end_stream());
+    let mut end = Box::pin(body.frame());
+    assert!(futures::poll!(&mut end).is_pending(), "it ends when the last piece is written out");
+    assert!(stalls_within(31).await);
+    drop(pieces);
+    assert!(end.await.is_none());
 }

@@ -8,12 +8,15 @@ use std::sync::{Arc, Weak};
 use http::Extensions;
 use toolplane_upstream::connector::Room;
 
+use super::client::Purse;
 use super::{Counts, take};
 
 /// A place among the requests, with the bytes that are held for it.
 #[derive(Debug)]
 pub(super) struct Ticket {
     counts: Arc<Counts>,
+    /// What its connection holds.
+    purse: Purse,
     /// Of its body and its answer.
     bytes: AtomicUsize,
     /// Of what an upstream replied to it.
@@ -34,9 +37,9 @@ pub(crate) fn reply_room(request: &Extensions) -> Option<Arc<dyn Room>> {
 
 impl Ticket {
     /// The place must have been taken.
-    pub(super) fn new(counts: &Arc<Counts>) -> Arc<Self> {
+    pub(super) fn new(counts: &Arc<Counts>, purse: Purse) -> Arc<Self> {
         let (bytes, reply) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { counts: Arc::clone(counts), bytes, reply, overran: AtomicBool::new(false) })
+        Arc::new(Self { counts: Arc::clone(counts), purse, bytes, reply, overran: AtomicBool::new(false) })
     }
 
     /// Lets whoever works on the request find the ticket.
@@ -64,12 +67,28 @@ impl Ticket {
     /// thrown away for want of room.
     pub(super) fn answered(&self, size: usize) {
         self.counts.bytes.fetch_add(size, Ordering::Relaxed);
+        self.purse.note(size);
         self.bytes.fetch_add(size, Ordering::Relaxed);
-        self.counts.bytes.fetch_sub(self.reply.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+        self.let_go(self.reply.swap(0, Ordering::Relaxed));
     }
 
+    /// Both the connection's share and the node's bytes have to have room.
     fn fits(&self, more: usize) -> bool {
-        take(&self.counts.bytes, more, self.counts.capacity.max_buffered_bytes)
+        let capacity = &self.counts.capacity;
+        let own = self.bytes.load(Ordering::Relaxed) + self.reply.load(Ordering::Relaxed);
+        if !self.purse.take(more, own, capacity.connection_share()) {
+            return false;
+        }
+        let fits = take(&self.counts.bytes, more, capacity.max_buffered_bytes);
+        if !fits {
+            self.purse.give_back(more);
+        }
+        fits
+    }
+
+    fn let_go(&self, bytes: usize) {
+        self.counts.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.purse.give_back(bytes);
     }
 }
 
@@ -88,7 +107,7 @@ impl Room for Ticket {
         // A reader that outlives the answer has nothing left to give back.
         let within = |held: usize| held.checked_sub(bytes);
         if self.reply.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok() {
-            self.counts.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.let_go(bytes);
         }
     }
 }
@@ -96,7 +115,7 @@ impl Room for Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let held = *self.bytes.get_mut() + *self.reply.get_mut();
-        self.counts.bytes.fetch_sub(held, Ordering::Relaxed);
+        self.let_go(held);
         self.counts.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -369,8 +369,10 @@ async fn with_every_connection_taken_probes_are_answered_and_others_told_to_come
         );
     }
     let upstream = upstream("x").await;
-    let (_control_plane, node) =
-        node_with(vec![domain("echo", &upstream, &["x"])], capacity(wanted, 1000, 1 << 20)).await;
+    // None of them is idle for long enough to give way.
+    let options =
+        Options { connection_idle_timeout: Duration::from_hours(1), ..capacity(wanted, 1000, 1 << 20) };
+    let (_control_plane, node) = node_with(vec![domain("echo", &upstream, &["x"])], options).await;
     let mut idle = Vec::with_capacity(wanted);
     while node.gate().load().connections < wanted {
         match TcpStream::connect(&node.address).await {

@@ -19,6 +19,7 @@ mod lying;
 mod meta_tools;
 mod registration;
 mod secured_upstreams;
+mod slow_clients;
 mod streaming;
 mod sync;
 mod upstreams;

@@ -1,0 +1,50 @@
+//! Whom a request is of, as far as limits go: its connection's share of the bytes, and its stream.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::turn::Turn;
+
+/// Comes with a request, in its extensions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Client {
+    pub(super) purse: Purse,
+    pub(super) turn: Option<Arc<Turn>>,
+}
+
+/// How many bytes the requests of one connection hold together. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Purse(Arc<AtomicUsize>);
+
+impl Client {
+    /// A request on that connection, and on that stream where there are streams.
+    pub(crate) fn new(purse: Purse, turn: Option<Arc<Turn>>) -> Self {
+        Self { purse, turn }
+    }
+}
+
+impl Purse {
+    /// Whether the connection holds as much as it may.
+    pub(super) fn is_full(&self, most: usize) -> bool {
+        self.0.load(Ordering::Relaxed) >= most
+    }
+
+    /// Adds bytes for a request that holds `own` already. One that is alone may hold anything: what is large has to
+    /// pass, too.
+    pub(super) fn take(&self, more: usize, own: usize, most: usize) -> bool {
+        let within = |held: usize| {
+            let sum = held.checked_add(more)?;
+            (sum <= most || held <= own).then_some(sum)
+        };
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
+    }
+
+    /// Adds bytes that are there already.
+    pub(super) fn note(&self, more: usize) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
