@@ -51,10 +51,16 @@ impl From<&RawValue> for RawJson {
     }
 }
 
+impl From<Box<RawValue>> for RawJson {
+    fn from(raw: Box<RawValue>) -> Self {
+        Self(raw.into())
+    }
+}
+
 impl From<&serde_json::Value> for RawJson {
     #[expect(clippy::expect_used, reason = "a value has string keys and is written to memory")]
     fn from(value: &serde_json::Value) -> Self {
-        Self(serde_json::value::to_raw_value(value).expect("a value is JSON").into())
+        serde_json::value::to_raw_value(value).expect("a value is JSON").into()
     }
 }
 

@@ -109,9 +109,13 @@ mod tests {
     #[test]
     fn only_silence_for_long_enough_is_ill() {
         use Verdict::{Ill, Unknown};
-        for (had, answered, expected) in
-            [(29, false, Unknown), (30, false, Ill), (30, true, Unknown), (60, true, Unknown), (60, false, Ill)]
-        {
+        for (had, answered, expected) in [
+            (29, false, Unknown),
+            (30, false, Ill),
+            (30, true, Unknown),
+            (60, true, Unknown),
+            (60, false, Ill),
+        ] {
             let chance = Chance { had: Duration::from_secs(had), usual: Duration::from_mins(1), answered };
             assert_eq!(verdict(&Err::<(), _>(Error::Timeout), chance), expected, "{chance:?}");
             assert_eq!(unanswered(chance), expected, "{chance:?}");
