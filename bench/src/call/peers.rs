@@ -67,7 +67,9 @@ pub(super) async fn run(setting: &Setting, upstream: &Upstream) -> anyhow::Resul
          527 tools of `tests/corpus` in 70 domains and three to call, for the last call one domain of 1,000; client and \
          upstreams speak 2025-06-18, upstreams issue no sessions, and every gateway runs with its default settings, its \
          output going to `/dev/null`. The other gateways leave out tools whose schemas they do not take, so their answers \
-         are shorter. The Python gateways run on one processor, as they do anywhere; processor time does not depend on that."
+         are shorter. The Python gateways run on one processor, as they do anywhere; processor time does not depend on that. \
+         `mcp-contextforge-gateway` installs from PyPI but does not start before secrets are made for it; it was left \
+         out."
     );
     if setting.peers.is_empty() {
         method.push_str(" No other gateway is installed here, so none was measured.");

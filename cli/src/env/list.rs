@@ -122,6 +122,9 @@ variables! {
         "Days for which audit records are kept; 0 keeps them for ever. 36500 at most."
     CONTROL_PLANE_NODE_DAYS = "TOOLPLANE_CONTROL_PLANE_NODE_DAYS", ControlPlane, "`7`";
         "Days after which a node that is not connected any more is forgotten; 0 keeps it for ever. 36500 at most."
+    CONTROL_PLANE_MAX_CONNECTIONS = "TOOLPLANE_CONTROL_PLANE_MAX_CONNECTIONS", ControlPlane, "`4096`";
+        "Connections to the gRPC API that may be open at once: 1 to 1000000. Where there are more, the oldest that showed no "
+        "valid token gives way. Keep it below the limit of open files of the process."
     CONTROL_PLANE_LISTEN = "TOOLPLANE_CONTROL_PLANE_LISTEN", ControlPlane, "`127.0.0.1:7400`, or the admin socket";
         "Address of the gRPC API: `HOST:PORT` or `unix:PATH`; `--listen` wins. `standalone` listens on a Unix socket in "
         "the data folder unless this is set."
@@ -222,6 +225,12 @@ variables! {
     MAX_CONNECTION_AGE = "TOOLPLANE_MAX_CONNECTION_AGE", Node, "`300`";
         "Seconds after which a client's connection ends with its next answer, spread by a tenth, so that load balancers "
         "spread connections anew and new nodes get load; `0` lets connections be."
+    CONNECTION_IDLE_TIMEOUT = "TOOLPLANE_CONNECTION_IDLE_TIMEOUT", Node, "`75`";
+        "Seconds after which a client's connection without a request ends. Longer than the idle limit of the load balancer "
+        "in front, so that it is not the node that closes a connection about to be used. Where all connections are taken, "
+        "those idle for a tenth of it give way to new ones."
+    ANSWER_STALL_TIMEOUT = "TOOLPLANE_ANSWER_STALL_TIMEOUT", Node, "`30`";
+        "Seconds that a caller may take nothing of its answer; then its stream is reset, over HTTP/1.1 its connection cut."
     READY_WITHOUT_TOOLS = "TOOLPLANE_READY_WITHOUT_TOOLS", Node, "`false`";
         "Whether a node is ready while upstreams are configured and none of their tools is served."
 

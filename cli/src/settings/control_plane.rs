@@ -73,6 +73,7 @@ impl ControlPlane {
         let policy = reader.word(&env::GATEWAY_SCHEMA_POLICY, &SCHEMA_POLICIES, SCHEMA_POLICIES[0].1);
         let max_depth = reader.integer(&env::GATEWAY_MAX_SCHEMA_DEPTH, (1, 50));
         let (limits, refresh) = (schema::Limits::default(), Refresh::default());
+        let defaults = Options::new(database.url().expose(), dir.path());
         let options = Options {
             create_secret_key: secret_key_file.is_none(),
             secret_key_file: secret_key_file.unwrap_or_else(|| dir.secret_key()),
@@ -96,13 +97,16 @@ impl ControlPlane {
                 .integer(&env::CONTROL_PLANE_HISTORY, (1, 100_000))
                 .unwrap_or(DEFAULT_HISTORY),
             retention: retention(reader),
+            max_connections: reader
+                .integer(&env::CONTROL_PLANE_MAX_CONNECTIONS, (1, 1_000_000))
+                .unwrap_or(defaults.max_connections),
             guard,
             ingest: Ingest {
                 schema: schema::Limits { max_depth: max_depth.unwrap_or(limits.max_depth), ..limits },
                 trusted_domains: reader.texts(&env::GATEWAY_SANITIZER_TRUSTED_DOMAINS),
                 default_schema_policy: policy,
             },
-            ..Options::new(database.url().expose(), dir.path())
+            ..defaults
         };
         let listen = flags.listen.or_else(|| reader.text(&env::CONTROL_PLANE_LISTEN));
         let listen = listen.and_then(|text| match Listen::parse(text) {

@@ -80,6 +80,12 @@ impl Node {
             max_connection_age: reader
                 .seconds_or_zero(&env::MAX_CONNECTION_AGE)
                 .unwrap_or(defaults.max_connection_age),
+            connection_idle_timeout: reader
+                .seconds(&env::CONNECTION_IDLE_TIMEOUT)
+                .unwrap_or(defaults.connection_idle_timeout),
+            answer_stall_timeout: reader
+                .seconds(&env::ANSWER_STALL_TIMEOUT)
+                .unwrap_or(defaults.answer_stall_timeout),
             drain_timeout: reader.seconds(&env::DRAIN_TIMEOUT).unwrap_or(defaults.drain_timeout),
             ready_without_tools: reader.flag(&env::READY_WITHOUT_TOOLS, false),
             exposure: exposure(reader),

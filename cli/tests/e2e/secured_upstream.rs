@@ -83,8 +83,17 @@ async fn an_upstream_behind_a_private_authority_is_registered_called_and_given_a
         code == 1 && said.contains("signed by unknown authority: give its CA with `--ca-file`"),
         "{said}"
     );
-    let (code, _, said) = fleet.run(&["upstream", "add", "hr", &url, "--ca-file", text(&ca)]).await;
-    assert!(code == 1 && said.contains("give one with `--client-cert` and `--client-key`"), "{said}");
+    // In TLS 1.3 the alert comes after the handshake, so now and then a request is lost before it is read.
+    let mut said = String::new();
+    for _ in 0..20 {
+        let (code, _, told) = fleet.run(&["upstream", "add", "hr", &url, "--ca-file", text(&ca)]).await;
+        assert_eq!(code, 1, "{told}");
+        said = told;
+        if !said.contains("connection closed") {
+            break;
+        }
+    }
+    assert!(said.contains("give one with `--client-cert` and `--client-key`"), "{said}");
 
     let flags = ["--ca-file", text(&ca), "--client-cert", text(&certificate), "--client-key", text(&key)];
     let shown = fleet.done(&[&["upstream", "add", "hr", &url][..], &flags].concat()).await;
