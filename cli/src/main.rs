@@ -2,8 +2,7 @@
 //!
 //! # Responsibilities
 //!
-//! * Everything global to the process: the command line, the environment, signals, the log, the exit code, the
-//!   allocator.
+//! * Everything global to the process: the command line, the environment, signals, the log, the exit code.
 //! * Assembling the planes, and the commands that speak to them.
 //!
 //! # Not here
@@ -30,10 +29,6 @@ mod shutdown;
 mod telemetry;
 
 use std::process::ExitCode;
-
-/// A call is many small allocations on one thread that are freed on another.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
