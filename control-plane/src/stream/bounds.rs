@@ -7,6 +7,7 @@
 use tonic::Status;
 use toolplane_proto::sync;
 use toolplane_registry::Rejection;
+use toolplane_registry::sanitize::is_unprintable;
 
 /// Longest node id, build, label key and label value, in bytes.
 const MAX_TEXT: usize = 256;
@@ -62,17 +63,6 @@ fn readable(text: &str) -> String {
         kept.push('…');
     }
     kept
-}
-
-/// Controls, line ends among them, and characters that change how others are shown.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
-                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 #[cfg(test)]

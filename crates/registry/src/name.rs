@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::sanitize::is_invisible;
+use crate::sanitize::is_unprintable;
 
 /// Longest accepted domain name, in bytes.
 pub const MAX_DOMAIN_LEN: usize = 128;
@@ -113,7 +113,7 @@ fn check<'a>(kind: &'static str, text: &'a str, limit: usize) -> Result<&'a str,
     if text.len() > limit {
         return Err(Error::TooLong { kind, limit });
     }
-    if text.chars().any(|c| c.is_control() || is_invisible(c)) {
+    if text.chars().any(is_unprintable) {
         return Err(Error::Control(kind));
     }
     Ok(text)

@@ -139,6 +139,12 @@ pub(crate) fn is_invisible(c: char) -> bool {
     is_format || (c.is_control() && !is_space)
 }
 
+/// Characters that have no place in a name or in a line of a log: the invisible ones, and every control, line ends among
+/// them.
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control() || is_invisible(c)
+}
+
 fn floor_char_boundary(text: &str, index: usize) -> usize {
     let mut index = index.min(text.len());
     while !text.is_char_boundary(index) {

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::sanitize::is_invisible;
+use crate::sanitize::{is_invisible, is_unprintable};
 use crate::schema::{self, Limits, Node};
 use crate::{RawJson, Tool};
 
@@ -75,7 +75,7 @@ fn parameters(root: &Node) -> String {
 
 /// A name as it is sent; quoted where it could be taken for anything but a name.
 fn parameter_name(name: &str) -> String {
-    let is_plain = |c: char| !("():,=>\"\\".contains(c) || c.is_control() || is_invisible(c));
+    let is_plain = |c: char| !("():,=>\"\\".contains(c) || is_unprintable(c));
     if name.is_empty() || name.len() > MAX_KEY_BYTES || !name.chars().all(is_plain) {
         quoted(name)
     } else {
