@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "toolplane/admin/v1/audit.proto",
     "toolplane/admin/v1/nodes.proto",
     "toolplane/admin/v1/policies.proto",
@@ -12,14 +12,17 @@ const FILES: [&str; 9] = [
     "toolplane/admin/v1/tokens.proto",
     "toolplane/admin/v1/tools.proto",
     "toolplane/admin/v1/upstreams.proto",
+    "toolplane/hooks/v1/hooks.proto",
     "toolplane/sync/v1/registration.proto",
     "toolplane/sync/v1/sync.proto",
 ];
 
-const SECRET_BEARING: [&str; 11] = [
+const SECRET_BEARING: [&str; 13] = [
     "toolplane.admin.v1.CreateTokenResponse",
     "toolplane.admin.v1.Upstream",
     "toolplane.admin.v1.UpstreamTls",
+    "toolplane.hooks.v1.FetchTokenResponse",
+    "toolplane.hooks.v1.Header",
     "toolplane.sync.v1.CheckCredentialRequest",
     "toolplane.sync.v1.DeregisterServerRequest",
     "toolplane.sync.v1.Header",

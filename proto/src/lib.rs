@@ -4,6 +4,7 @@
 //!
 //! * [`sync`]: what nodes and the control plane say to each other. Field numbers are only ever appended.
 //! * [`admin`]: what operators say to the control plane.
+//! * [`hooks`]: what a node asks the hook services that operators write.
 //! * [`encode`] (infallible) and [`decode`] (fallible, naming the field) between wire and `toolplane-registry`.
 //!
 //! # Not here
@@ -44,10 +45,18 @@ mod generated {
             tonic::include_proto!("toolplane.admin.v1");
         }
     }
+
+    pub mod hooks {
+        pub mod v1 {
+            tonic::include_proto!("toolplane.hooks.v1");
+        }
+    }
 }
 
 /// Package `toolplane.admin.v1`.
 pub use generated::admin::v1 as admin;
+/// Package `toolplane.hooks.v1`.
+pub use generated::hooks::v1 as hooks;
 /// Package `toolplane.sync.v1`.
 pub use generated::sync::v1 as sync;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{admin, sync};
+use crate::{admin, hooks, sync};
 
 macro_rules! redacted {
     ($($message:ty { $($field:ident),* })*) => {$(
@@ -14,8 +14,10 @@ macro_rules! redacted {
     )*};
 }
 
-// Eleven impls that differ in nothing but the fields shown: a macro keeps the list readable.
+// Impls that differ in nothing but the fields shown: a macro keeps the list readable.
 redacted! {
+    hooks::FetchTokenResponse {}
+    hooks::Header { name }
     sync::Header { name }
     sync::RegisterServerRequest { domain }
     sync::DeregisterServerRequest { domain }
