@@ -57,18 +57,24 @@ fn merged(mut upstream: Upstream, message: &admin::Upstream, paths: &[String]) -
     for path in paths {
         convert::put(&mut upstream, message, path)?;
     }
-    // Credentials were given for the address they were given with.
+    // Credentials were given for the addresses they were given with. Without a `discovery_url` the tools are listed
+    // where they are called, which is no new address.
     let named: HashSet<&str> = paths.iter().map(String::as_str).collect();
-    if named.contains("url") && !named.contains("headers") && !upstream.headers.is_empty() {
-        return Err(status::invalid("headers", "must be given again (or emptied) together with a new url"));
+    let moves = match (named.contains("url"), named.contains("discovery_url")) {
+        (true, _) => Some("url"),
+        (false, true) if upstream.discovery_url.is_some() => Some("discovery_url"),
+        (false, _) => None,
+    };
+    let Some(moves) = moves else { return Ok(upstream) };
+    if !named.contains("headers") && !upstream.headers.is_empty() {
+        let reason = format!("must be given again (or emptied) together with a new {moves}");
+        return Err(status::invalid("headers", &reason));
     }
     let gives_identity = ["tls", Part::ClientCertificate.path(), Part::ClientKey.path()];
-    if named.contains("url")
-        && upstream.tls.has_identity()
-        && !gives_identity.iter().any(|path| named.contains(path))
-    {
-        let reason = "the client certificate must be given again (or removed) together with a new url";
-        return Err(status::invalid("tls", reason));
+    if upstream.tls.has_identity() && !gives_identity.iter().any(|path| named.contains(path)) {
+        let reason =
+            format!("the client certificate must be given again (or removed) together with a new {moves}");
+        return Err(status::invalid("tls", &reason));
     }
     Ok(upstream)
 }

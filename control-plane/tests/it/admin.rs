@@ -155,18 +155,29 @@ async fn headers_never_follow_to_another_address() {
     request.upstream.as_mut().unwrap().headers.insert("authorization".into(), "Bearer s3cr3t".into());
     plane.upstreams().create_upstream(request).await.unwrap();
     let elsewhere = FakeUpstream::builder().tool("search").start().await;
-    let update = admin::UpdateUpstreamRequest {
-        upstream: Some(admin::Upstream {
-            domain: "apollo".into(),
-            url: elsewhere.url(),
+    let update = async |paths: &[&str], discovery_url: String| {
+        let update = admin::UpdateUpstreamRequest {
+            upstream: Some(admin::Upstream {
+                domain: "apollo".into(),
+                url: elsewhere.url(),
+                discovery_url,
+                ..Default::default()
+            }),
+            update_mask: Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() }),
             ..Default::default()
-        }),
-        update_mask: Some(FieldMask { paths: vec!["url".into()] }),
-        ..Default::default()
+        };
+        plane.upstreams().update_upstream(update).await
     };
-    let refused = plane.upstreams().update_upstream(update).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument);
+    for path in ["url", "discovery_url"] {
+        let refused = update(&[path], elsewhere.url()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{path}");
+        assert!(refused.message().contains(&format!("a new {path}")), "{refused}");
+    }
     assert!(elsewhere.requests().is_empty());
+    update(&["discovery_url"], String::new()).await.unwrap();
+    update(&["discovery_url", "headers"], elsewhere.url()).await.unwrap();
+    let asked = elsewhere.requests();
+    assert!(!asked.is_empty() && asked.iter().all(|request| request.header("authorization").is_none()));
 }
 
 #[tokio::test]
