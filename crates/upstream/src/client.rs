@@ -30,7 +30,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::sync::watch;
 use toolplane_registry::upstream::SessionMode;
-use toolplane_registry::{Domain, Protocol, RawJson, Tls};
+use toolplane_registry::{Domain, OAuth, Protocol, RawJson, Tls};
 use tracing::{Instrument as _, field};
 
 use self::era::{Next, Step, Trail};
@@ -38,7 +38,7 @@ use self::message::Ask;
 use self::session::Sessions;
 use self::transport::{Peer, Transport};
 use crate::connector::{Room, Secured};
-use crate::{Connector, Error};
+use crate::{Connector, Error, oauth};
 
 pub use self::listing::Listing;
 pub use self::note::{Listen, Note};
@@ -124,6 +124,12 @@ impl Client {
     /// The pool for TLS settings of an upstream's own, with the usual limit on connecting; see [`Connector::secure`].
     pub fn secure(&self, tls: &Tls) -> Option<Secured> {
         self.transport.secure(tls)
+    }
+
+    /// Asks a token endpoint for a token. Nothing is kept, and nothing is tried again.
+    pub async fn fetch_token(&self, oauth: &OAuth, deadline: Duration) -> Result<oauth::Grant, oauth::Error> {
+        let span = tracing::info_span!("upstream.fetch_token");
+        oauth::fetch(self.transport.connector(), oauth, deadline).instrument(span).await
     }
 
     /// Finds out how an upstream speaks, and lists all its tools, page by page. Whatever the target says of its

@@ -6,6 +6,7 @@
 //! * One pooled HTTP client with limits on time and size, the system's authorities, no redirects and no proxy, and
 //!   one more for every set of TLS settings that an upstream has of its own.
 //! * Which headers an upstream receives: configured ones, those of a hook, those of the caller.
+//! * Tokens by OAuth client credentials, for whoever has to show one to an upstream.
 //! * Listing and calling tools over streamable HTTP, with JSON or event-stream replies, and the sessions that
 //!   upstreams may ask for. Tools and results stay raw JSON, so nothing of them is lost.
 //!
@@ -17,7 +18,7 @@
 //! # Layout
 //!
 //! [`guard`] and [`tls`] are pure and used by admission too; [`connector`] is the HTTP client that obeys them; [`auth`]
-//! computes headers; [`client`] speaks MCP; [`limits`] keeps calls within deadlines, budgets and bulkheads; [`error`]
+//! computes headers; [`oauth`] asks for tokens; [`client`] speaks MCP; [`limits`] keeps calls within deadlines, budgets and bulkheads; [`error`]
 //! says what went wrong and whether a repetition can help.
 
 pub mod auth;
@@ -26,6 +27,7 @@ pub mod connector;
 pub mod error;
 pub mod guard;
 pub mod limits;
+pub mod oauth;
 pub mod tls;
 
 pub use client::Client;

@@ -117,6 +117,10 @@ impl Transport {
         Self { connector, next_id: AtomicU64::new(1), background: TaskTracker::new() }
     }
 
+    pub(super) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
     pub(super) fn options(&self) -> &Options {
         self.connector.options()
     }
