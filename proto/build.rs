@@ -17,7 +17,8 @@ const FILES: [&str; 10] = [
     "toolplane/sync/v1/sync.proto",
 ];
 
-const SECRET_BEARING: [&str; 13] = [
+const SECRET_BEARING: [&str; 14] = [
+    "toolplane.admin.v1.ClientCredentials",
     "toolplane.admin.v1.CreateTokenResponse",
     "toolplane.admin.v1.Upstream",
     "toolplane.admin.v1.UpstreamTls",

@@ -6,6 +6,7 @@ mod audit;
 pub mod auth;
 mod convert;
 mod nodes;
+mod oauth;
 mod page;
 mod policies;
 mod rollouts;

@@ -3,10 +3,11 @@
 //! Owns the rules for an upstream's configuration. Never connects, never stores; whether the upstream answers
 //! is the business of [`crate::refresh`], which of its tools are admitted that of `toolplane_registry::ingest`.
 
+use http::header::AUTHORIZATION;
 use toolplane_registry::policy::Globs;
 use toolplane_registry::upstream::{Header, Upstream};
 use toolplane_registry::{Rejection, Rule};
-use toolplane_upstream::{auth, guard, tls};
+use toolplane_upstream::{auth, guard, oauth, tls};
 
 use crate::store::Millis;
 
@@ -45,6 +46,13 @@ pub fn check(upstream: &Upstream, guard: &guard::Policy) -> Result<(), Vec<Rejec
         } else {
             rejections.extend(Globs::compile(globs).err());
         }
+    }
+    rejections.extend(oauth::check(&upstream.oauth, guard).err().into_iter().flatten());
+    if !upstream.oauth.is_default()
+        && upstream.headers.iter().any(|header| header.name == AUTHORIZATION.as_str())
+    {
+        let reason = "would never be used: an `authorization` header is configured too";
+        rejections.push(Rejection::new("oauth", Rule::Setting, reason));
     }
     if !upstream.tls.is_default() && !is_secured(upstream) {
         let reason = "secures nothing: the address does not begin with `https://`";

@@ -18,6 +18,12 @@ pub(crate) fn new_key() -> [u8; 32] {
     random()
 }
 
+/// One random byte, for what is to differ between processes and need not be secret.
+pub(crate) fn byte() -> u8 {
+    let [byte] = random();
+    byte
+}
+
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     #[expect(clippy::expect_used, reason = "an operating system without randomness cannot run us safely")]

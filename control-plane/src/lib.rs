@@ -15,11 +15,13 @@
 //! # Layout
 //!
 //! [`service`] assembles the parts in order. A change flows `admin/` or [`registration`] → [`admission`] →
-//! [`refresh`] → [`store`] → [`snapshots`] → [`stream`]; [`registrar`] is the one place that walks this path.
+//! [`refresh`] → [`store`] → [`snapshots`] → [`stream`]; [`registrar`] is the one place that walks this path, and
+//! [`credentials`] says what an upstream is shown when it is listed.
 
 pub mod admin;
 pub mod admission;
 pub mod clock;
+pub mod credentials;
 pub mod environment;
 pub mod history;
 mod ids;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, InstrumentProvider, Meter, UpDownCounter};
 use toolplane_registry::{Domain, Rejection};
+use toolplane_upstream::oauth;
 
 use crate::store;
 
@@ -41,6 +42,7 @@ struct Instruments {
     refreshes: Counter<u64>,
     refresh_duration: Histogram<f64>,
     rounds: Counter<u64>,
+    tokens: Counter<u64>,
     claims: Counter<u64>,
     commits: Counter<u64>,
     commit_duration: Histogram<f64>,
@@ -115,6 +117,20 @@ impl Metrics {
             let domain = KeyValue::new("toolplane.domain", domain.to_string());
             self.0.refreshes.add(1, &[domain, outcome.clone()]);
             self.0.refresh_duration.record(took.as_secs_f64(), &[outcome]);
+        }
+    }
+
+    /// Notes that a token endpoint was asked.
+    pub(crate) fn token(&self, domain: &Domain, answer: &Result<oauth::Grant, oauth::Error>) {
+        if self.0.on {
+            let outcome = outcome(match answer {
+                Ok(_) => "ok",
+                Err(oauth::Error::Unavailable(_)) => "unavailable",
+                Err(oauth::Error::Refused { .. }) => "refused",
+                Err(oauth::Error::Unusable(_)) => "unusable",
+            });
+            let domain = KeyValue::new("toolplane.domain", domain.to_string());
+            self.0.tokens.add(1, &[domain, outcome]);
         }
     }
 
@@ -202,6 +218,13 @@ impl Instruments {
             refreshes,
             refresh_duration,
             rounds,
+            tokens: counter(
+                m,
+                "token.requests",
+                "{request}",
+                "Times that a token endpoint was asked for the token of an upstream, by `toolplane.domain` and \
+                 `toolplane.outcome`: `ok`, `unavailable`, `refused` or `unusable`.",
+            ),
             claims,
             commits,
             commit_duration,

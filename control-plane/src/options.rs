@@ -8,6 +8,7 @@ use toolplane_registry::upstream::SchemaPolicy;
 use toolplane_registry::{Rejection, Rule, Secret, schema};
 use toolplane_upstream::guard;
 
+use crate::credentials::Shared;
 use crate::environment::Environment;
 use crate::registration::credential::Verification;
 
@@ -64,8 +65,8 @@ pub struct Refresh {
     pub deadline: Duration,
     /// How many upstreams are listed at once.
     pub concurrency: usize,
-    /// Bearer token for listing, for upstreams without credentials of their own.
-    pub auth_token: Option<Secret>,
+    /// The bearer token that upstreams without credentials of their own are listed with.
+    pub shared_credentials: Option<Shared>,
 }
 
 /// How long records are kept; absent: for ever.
@@ -90,7 +91,7 @@ pub struct Ingest {
 
 impl Default for Refresh {
     fn default() -> Self {
-        Self { interval: None, deadline: Duration::from_secs(10), concurrency: 16, auth_token: None }
+        Self { interval: None, deadline: Duration::from_secs(10), concurrency: 16, shared_credentials: None }
     }
 }
 

@@ -9,15 +9,16 @@ mod schedule;
 
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use toolplane_registry::upstream::{Header, Upstream};
-use toolplane_registry::{Protocol, RawJson, Secret};
+use tokio::time::Instant;
+use toolplane_registry::upstream::Upstream;
+use toolplane_registry::{ErrorCode, Protocol, RawJson};
 use toolplane_upstream::client::Target;
 use toolplane_upstream::{Client, auth};
 
 pub use rounds::{Answer, Outcome, Parts, Rounds};
 pub use schedule::Schedule;
 
+use crate::credentials::{self, Credentials, Shown};
 use crate::store::{Listing, Millis};
 
 /// Lists one upstream's tools.
@@ -25,7 +26,7 @@ use crate::store::{Listing, Millis};
 pub struct Lister {
     client: Client,
     deadline: Duration,
-    auth_token: Option<Secret>,
+    credentials: Credentials,
 }
 
 /// What an upstream answered.
@@ -37,33 +38,71 @@ pub struct Listed {
     pub protocol: Protocol,
 }
 
+/// Why an upstream could not be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There was nothing to show to it, so it was not asked.
+    #[error(transparent)]
+    Credentials(#[from] credentials::Error),
+    /// It did not answer as it should.
+    #[error(transparent)]
+    Upstream(#[from] toolplane_upstream::Error),
+}
+
+impl Error {
+    /// The kind of failure, for edges.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Credentials(_) => ErrorCode::UpstreamFailed,
+            Self::Upstream(error) => error.code(),
+        }
+    }
+}
+
 impl Lister {
-    /// A lister; `auth_token` serves upstreams that have no credentials of their own.
-    pub fn new(client: Client, deadline: Duration, auth_token: Option<Secret>) -> Self {
-        Self { client, deadline, auth_token }
+    /// A lister; `credentials` serves upstreams that are to be shown more than their configured headers.
+    pub fn new(client: Client, deadline: Duration, credentials: Credentials) -> Self {
+        Self { client, deadline, credentials }
     }
 
-    /// Asks for the tools, with the discovery credentials and never with a caller's.
-    pub async fn list(&self, upstream: &Upstream) -> Result<Listed, toolplane_upstream::Error> {
-        let target = self.target(upstream, upstream.listing_url());
-        let listing = self.client.list_tools(&target, self.deadline);
+    /// Asks for the tools, with the discovery credentials and never with a caller's. Obtaining these is part of what
+    /// the deadline is for.
+    pub async fn list(&self, upstream: &Upstream) -> Result<Listed, Error> {
+        let ends_at = Instant::now() + self.deadline;
+        let shown = credentials::by(ends_at, self.credentials.shown(upstream)).await?;
+        let refused = match self.list_with(upstream, &shown, ends_at).await {
+            Err(error @ toolplane_upstream::Error::Unauthorized(401)) => error,
+            result => return Ok(result?),
+        };
+        // A token may have been revoked, or its keys replaced, before its time.
+        match credentials::by(ends_at, self.credentials.instead_of(&shown, upstream)).await? {
+            Some(shown) => Ok(self.list_with(upstream, &shown, ends_at).await?),
+            None => Err(refused.into()),
+        }
+    }
+
+    async fn list_with(
+        &self,
+        upstream: &Upstream,
+        shown: &Shown,
+        ends_at: Instant,
+    ) -> Result<Listed, toolplane_upstream::Error> {
+        let deadline = ends_at.saturating_duration_since(Instant::now());
+        let target = self.target(upstream, upstream.listing_url(), shown);
+        let listing = self.client.list_tools(&target, deadline);
         if upstream.discovery_url.is_none() {
             let listing = listing.await?;
             return Ok(Listed { tools: listing.tools, protocol: listing.protocol });
         }
         // Calls go elsewhere, and that may speak otherwise. Where it does not say, calls find out.
-        let called = self.target(upstream, &upstream.url);
-        let (listing, probed) = futures::join!(listing, self.client.probe(&called, self.deadline));
+        let called = self.target(upstream, &upstream.url, shown);
+        let (listing, probed) = futures::join!(listing, self.client.probe(&called, deadline));
         Ok(Listed { tools: listing?.tools, protocol: probed.unwrap_or_default() })
     }
 
-    fn target(&self, upstream: &Upstream, url: &str) -> Target {
+    fn target(&self, upstream: &Upstream, url: &str, shown: &Shown) -> Target {
         let mut headers = upstream.headers.clone();
-        let has_own = headers.iter().any(|header| header.name == AUTHORIZATION.as_str());
-        if let (false, Some(token)) = (has_own, &self.auth_token) {
-            let value = Secret::new(format!("Bearer {}", token.expose()));
-            headers.push(Header { name: AUTHORIZATION.to_string(), value });
-        }
+        headers.extend(shown.header());
         Target {
             url: url.to_owned(),
             headers: auth::outgoing_headers(&headers, None, &http::HeaderMap::new(), &[]),

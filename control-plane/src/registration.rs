@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use toolplane_proto::sync;
 use toolplane_registry::upstream::{Header, Upstream};
-use toolplane_registry::{Digest, Domain, Secret, Tls, Version};
+use toolplane_registry::{Digest, Domain, OAuth, Secret, Tls, Version};
 use toolplane_upstream::guard::display_url;
 
 use self::credential::Verifier;
@@ -64,6 +64,7 @@ fn merge(
     upstream.discovery_url.clone_from(discovery_url);
     if moved {
         upstream.tls.forget_identity();
+        upstream.oauth = OAuth::default();
     }
     if !admission::is_secured(&upstream) {
         upstream.tls = Tls::default();

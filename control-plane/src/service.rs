@@ -27,7 +27,7 @@ use crate::admin;
 use crate::clock::Clock;
 use crate::history::Recorder;
 use crate::options::Options;
-use crate::refresh::{Lister, Schedule};
+use crate::refresh::Schedule;
 use crate::registrar::{self, Registrar};
 use crate::registration;
 use crate::request_keys;
@@ -120,7 +120,7 @@ impl Service {
         let (snapshots, handle) = ground.publish(&options).await?;
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let refresh = &options.refresh;
-        let lister = Lister::new(ground.client.clone(), refresh.deadline, refresh.auth_token.clone());
+        let lister = ground.lister(refresh);
         let rounds = ground.rounds(&options, &handle, &lister, (&tasks, &shutdown));
         let background = ground.background(&options, snapshots, rounds.clone());
         let Ground { clock, store, tokens, verifier, rules, client, nodes, metrics, .. } = ground;

@@ -18,6 +18,7 @@
 pub mod decode;
 pub mod encode;
 pub mod limits;
+pub mod oauth;
 pub mod protocol;
 mod redacted;
 pub mod tls;

@@ -27,6 +27,7 @@ redacted! {
     sync::RequestKey { id, not_after }
     sync::Tls {}
     admin::Upstream { domain, header_names, etag }
+    admin::ClientCredentials { client_id, scope, resource }
     admin::UpstreamTls { authorities, client }
     admin::CreateTokenResponse { token }
 }

@@ -84,6 +84,9 @@ variables! {
         "policy, which wins over the filters of `GATEWAY_UPSTREAMS`."
     GATEWAY_REGISTRY_AUTH_TOKEN = "GATEWAY_REGISTRY_AUTH_TOKEN", ControlPlane, "", secret;
         "Bearer token for listing tools, for upstreams without an `Authorization` header of their own."
+    REGISTRY_AUTH_TOKEN_FILE = "TOOLPLANE_REGISTRY_AUTH_TOKEN_FILE", ControlPlane, "";
+        "File with that bearer token, read anew for each listing, so that a token that is replaced there is used at once. It "
+        "must not be open to everybody. Excludes `GATEWAY_REGISTRY_AUTH_TOKEN`."
     GATEWAY_REFRESH_INTERVAL = "GATEWAY_REFRESH_INTERVAL", ControlPlane, "no refresh";
         "Seconds between two refreshes of all upstreams; fractions are allowed."
     GATEWAY_REGISTRATION_TOKEN = "GATEWAY_REGISTRATION_TOKEN", ControlPlane, "", secret;
@@ -244,7 +247,8 @@ variables! {
     GATEWAY_HOOK_MODULE = "GATEWAY_HOOK_MODULE", Nobody, "";
         "Hooks are not supported by this release."
     GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE = "GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", Nobody, "";
-        "Token providers are not supported by this release; use `GATEWAY_REGISTRY_AUTH_TOKEN`."
+        "Token providers are not supported by this release; use `GATEWAY_REGISTRY_AUTH_TOKEN`, or "
+        "`TOOLPLANE_REGISTRY_AUTH_TOKEN_FILE` for tokens that are replaced."
     GATEWAY_CODE_MODE = "GATEWAY_CODE_MODE", Nobody, "`false`";
         "Code mode is not supported by this release: anything but `false`, `off`, `no` or `0` is refused."
     GATEWAY_CODE_MODE_AUTHORIZER = "GATEWAY_CODE_MODE_AUTHORIZER", Nobody, "";

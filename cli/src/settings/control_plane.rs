@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use toolplane_control_plane::credentials::Shared;
 use toolplane_control_plane::options::{Ingest, Options, Refresh, Retention};
 use toolplane_registry::{Secret, schema};
 use toolplane_upstream::{connector, guard};
@@ -88,7 +89,7 @@ impl ControlPlane {
                 concurrency: reader
                     .integer(&env::CONTROL_PLANE_REFRESH_CONCURRENCY, (1, 1024))
                     .unwrap_or(refresh.concurrency),
-                auth_token: bearer_token(reader),
+                shared_credentials: shared_credentials(reader),
             },
             registration: registration::read(reader),
             database_timeout: database_timeout(reader).unwrap_or(DATABASE_PATIENCE),
@@ -225,6 +226,17 @@ fn database_timeout(reader: &mut Reader<'_>) -> Option<Duration> {
         reader.mistake(variable, format!("is longer than {} seconds", LONGEST_DATABASE_TIMEOUT.as_secs()));
     }
     Some(timeout)
+}
+
+/// One token for all, or a file with one. Two would leave it open which of them is shown.
+fn shared_credentials(reader: &mut Reader<'_>) -> Option<Shared> {
+    let file = reader.text(&env::REGISTRY_AUTH_TOKEN_FILE).map(PathBuf::from);
+    let token = bearer_token(reader);
+    if file.is_some() && reader.text(&env::GATEWAY_REGISTRY_AUTH_TOKEN).is_some() {
+        let reason = "cannot be set together with `GATEWAY_REGISTRY_AUTH_TOKEN`";
+        reader.mistake(&env::REGISTRY_AUTH_TOKEN_FILE, reason);
+    }
+    file.map(Shared::File).or(token.map(Shared::Token))
 }
 
 fn bearer_token(reader: &mut Reader<'_>) -> Option<Secret> {

@@ -4,6 +4,7 @@ use prost_types::Timestamp;
 use tonic::Status;
 use toolplane_proto::{admin, sync};
 use toolplane_registry::limits::{Limit, Limits};
+use toolplane_registry::oauth;
 use toolplane_registry::tls::Part;
 use toolplane_registry::upstream::{Header, Owner, SchemaPolicy, SessionMode, ToolFilter, Upstream};
 use toolplane_registry::{Domain, Secret};
@@ -28,6 +29,7 @@ pub(super) fn domain(text: &str) -> Result<Domain, Status> {
 /// Fields in which two forms of an upstream differ, secret ones by their values: the names that an update mask gives
 /// them, sorted.
 pub(super) fn changed_fields(before: &Upstream, after: &Upstream) -> Vec<String> {
+    let oauth = |part| (oauth::Part::path(part), before.oauth.get(part) != after.oauth.get(part));
     let tls = |part| (Part::path(part), before.tls.get(part) != after.tls.get(part));
     let fields = [
         ("description", before.description != after.description),
@@ -36,6 +38,12 @@ pub(super) fn changed_fields(before: &Upstream, after: &Upstream) -> Vec<String>
         ("forward_headers", before.forward_headers != after.forward_headers),
         ("headers", before.headers != after.headers),
         ("limits", before.limits != after.limits),
+        oauth(oauth::Part::AuthMethod),
+        oauth(oauth::Part::ClientId),
+        oauth(oauth::Part::ClientSecret),
+        oauth(oauth::Part::Resource),
+        oauth(oauth::Part::Scope),
+        oauth(oauth::Part::TokenUrl),
         ("schema_policy", before.schema_policy != after.schema_policy),
         ("session_mode", before.session_mode != after.session_mode),
         tls(Part::Ca),
@@ -59,6 +67,7 @@ pub(super) fn upstream(message: &admin::Upstream) -> Result<Upstream, Status> {
         "session_mode",
         "limits",
         "tls",
+        "oauth",
     ] {
         put(&mut upstream, message, field)?;
     }
@@ -109,6 +118,12 @@ pub(super) fn put(upstream: &mut Upstream, message: &admin::Upstream, field: &st
                 .ok_or_else(|| invalid("update_mask", format!("`{field}` is no TLS setting")))?;
             upstream.tls.put(part, super::tls::given(message).get(part).cloned());
         }
+        "oauth" => super::oauth::put(&mut upstream.oauth, message, None)?,
+        field if field.starts_with("oauth.") => {
+            let part = oauth::Part::at(field)
+                .ok_or_else(|| invalid("update_mask", format!("`{field}` is no setting of OAuth")))?;
+            super::oauth::put(&mut upstream.oauth, message, Some(part))?;
+        }
         other => return Err(invalid("update_mask", format!("`{other}` cannot be updated"))),
     }
     Ok(())
@@ -138,6 +153,7 @@ pub(super) fn registered(held: &Registered, effective: &Upstream, published: &Pu
         description,
         headers,
         tls,
+        oauth,
         forward_headers,
         filter,
         schema_policy,
@@ -176,6 +192,7 @@ pub(super) fn registered(held: &Registered, effective: &Upstream, published: &Pu
         frozen_at_version: held.frozen_at.unwrap_or_default(),
         limits: toolplane_proto::limits::said(limits),
         tls: super::tls::shown(tls),
+        oauth: toolplane_proto::oauth::shown(oauth),
     }
 }
 

@@ -65,6 +65,7 @@ fn merged(mut upstream: Upstream, message: &admin::Upstream, paths: &[String]) -
         (false, true) if upstream.discovery_url.is_some() => Some("discovery_url"),
         (false, _) => None,
     };
+    super::oauth::stays_behind(&upstream.oauth, |path| named.contains(path), moves)?;
     let Some(moves) = moves else { return Ok(upstream) };
     if !named.contains("headers") && !upstream.headers.is_empty() {
         let reason = format!("must be given again (or emptied) together with a new {moves}");

@@ -4,7 +4,7 @@ use toolplane_registry::upstream::Upstream;
 use toolplane_registry::{Digest, Domain, ErrorCode, Rejection};
 use toolplane_upstream::guard;
 
-use crate::{snapshots, store};
+use crate::{refresh, snapshots, store};
 
 /// Why nothing was changed (or, for [`Error::Snapshots`], why it is not published yet).
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ pub enum Error {
         /// Where, without credentials.
         url: String,
         /// What happened.
-        source: Box<toolplane_upstream::Error>,
+        source: Box<refresh::Error>,
     },
     /// A refresh round could not be stored.
     #[error("the refresh could not be stored: {0}")]
@@ -71,9 +71,11 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn upstream(upstream: &Upstream, source: toolplane_upstream::Error) -> Self {
+    pub(super) fn upstream(upstream: &Upstream, source: refresh::Error) -> Self {
         match source {
-            toolplane_upstream::Error::Refused(rejection) => Self::Rejected(vec![rejection]),
+            refresh::Error::Upstream(toolplane_upstream::Error::Refused(rejection)) => {
+                Self::Rejected(vec![rejection])
+            }
             source => Self::Upstream {
                 domain: upstream.domain.clone(),
                 url: guard::display_url(upstream.listing_url()),

@@ -44,7 +44,7 @@ impl Registrar {
 
 /// Whether both would be listed alike, so that what is known of the one holds for the other.
 fn same_listing(a: &Upstream, b: &Upstream) -> bool {
-    a.listing_url() == b.listing_url() && a.headers == b.headers && a.tls == b.tls
+    a.listing_url() == b.listing_url() && a.headers == b.headers && a.tls == b.tls && a.oauth == b.oauth
 }
 
 /// A listing under a schema policy that may have changed: a new pin approves what is served now.

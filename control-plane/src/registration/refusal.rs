@@ -8,6 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use toolplane_registry::{ErrorCode, Rule};
 
 use super::credential;
+use crate::refresh;
 use crate::registrar::Error;
 
 /// When an upstream that is not ready is worth another try.
@@ -78,7 +79,7 @@ pub(super) fn refuse(error: &Error) -> Status {
         }
         Error::Upstream { domain, source, .. } => {
             let mut metadata = about(domain);
-            if let toolplane_upstream::Error::Unauthorized(status) = **source {
+            if let refresh::Error::Upstream(toolplane_upstream::Error::Unauthorized(status)) = **source {
                 metadata.insert("upstream_status".to_owned(), status.to_string());
                 return self::status(
                     Code::FailedPrecondition,
@@ -89,7 +90,8 @@ pub(super) fn refuse(error: &Error) -> Status {
                 );
             }
             // An upstream that answers, but wrongly, will not do better in five seconds.
-            let retry_after = (!source.has_answered()).then_some(RETRY_AFTER);
+            let has_answered = matches!(&**source, refresh::Error::Upstream(source) if source.has_answered());
+            let retry_after = (!has_answered).then_some(RETRY_AFTER);
             status(Code::Unavailable, "upstream_not_ready", &message, metadata, retry_after)
         }
         Error::Refresh(_) | Error::Store(_) | Error::Snapshots(_) => {

@@ -11,10 +11,11 @@ use toolplane_upstream::{Client, Connector, connector};
 use super::{Background, Error, bootstrap};
 use crate::admin::auth::Tokens;
 use crate::clock::Clock;
+use crate::credentials::Credentials;
 use crate::history::Recorder;
 use crate::ids::new_id;
 use crate::metrics::{Metrics, rollout};
-use crate::options::Options;
+use crate::options::{self, Options};
 use crate::refresh::{self, Lister, Rounds, Schedule};
 use crate::registration::credential::Verifier;
 use crate::retention::Retention;
@@ -80,6 +81,14 @@ impl Ground {
             under_way(&published, &nodes, &clock)
         });
         Ok((snapshots, handle))
+    }
+
+    /// What asks one upstream for its tools.
+    pub(super) fn lister(&self, options: &options::Refresh) -> Lister {
+        let options::Refresh { deadline, shared_credentials, .. } = options;
+        let (client, metrics) = (self.client.clone(), self.metrics.clone());
+        let credentials = Credentials::new(client.clone(), shared_credentials.clone(), *deadline, metrics);
+        Lister::new(client, *deadline, credentials)
     }
 
     /// What lists upstreams again.

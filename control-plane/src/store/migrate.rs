@@ -37,7 +37,7 @@ struct Pair {
     postgres: &'static str,
 }
 
-const PAIRS: [Pair; 12] = [
+const PAIRS: [Pair; 13] = [
     Pair {
         number: 1,
         name: "registry",
@@ -109,6 +109,12 @@ const PAIRS: [Pair; 12] = [
         name: "audit_at",
         sqlite: include_str!("../../../migrations/sqlite/0013_audit_at.sql"),
         postgres: include_str!("../../../migrations/postgres/0013_audit_at.sql"),
+    },
+    Pair {
+        number: 14,
+        name: "upstream_oauth",
+        sqlite: include_str!("../../../migrations/sqlite/0014_upstream_oauth.sql"),
+        postgres: include_str!("../../../migrations/postgres/0014_upstream_oauth.sql"),
     },
 ];
 

@@ -28,17 +28,17 @@ pub(super) const INSERT_SNAPSHOT: &str =
 
 pub(super) const UPSTREAMS: &str = "SELECT domain, url, discovery_url, description, headers, forward_headers, \
     allowed_tools, denied_tools, schema_policy, session_mode, owner, config_id, created_at, updated_at, \
-    frozen_at, limits, tls FROM upstreams";
+    frozen_at, limits, tls, oauth FROM upstreams";
 
 /// Takes the same values as [`UPDATE_UPSTREAM`].
 pub(super) const INSERT_UPSTREAM: &str = "INSERT INTO upstreams (domain, url, discovery_url, description, \
     headers, forward_headers, allowed_tools, denied_tools, schema_policy, session_mode, owner, config_id, \
-    created_at, updated_at, limits, tls) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15) ON CONFLICT (domain) DO NOTHING";
+    created_at, updated_at, limits, tls, oauth) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16) ON CONFLICT (domain) DO NOTHING";
 
 pub(super) const UPDATE_UPSTREAM: &str = "UPDATE upstreams SET url = $2, discovery_url = $3, description = $4, \
     headers = $5, forward_headers = $6, allowed_tools = $7, denied_tools = $8, schema_policy = $9, \
-    session_mode = $10, owner = $11, config_id = $12, updated_at = $13, limits = $14, tls = $15 \
+    session_mode = $10, owner = $11, config_id = $12, updated_at = $13, limits = $14, tls = $15, oauth = $16 \
     WHERE domain = $1";
 
 pub(super) const DELETE_UPSTREAM: &str = "DELETE FROM upstreams WHERE domain = $1";
@@ -301,14 +301,14 @@ pub(super) const START_ROLLOUT: &str = "INSERT INTO rollouts (id, etag, label, v
 /// how the upstream spoke.
 pub(super) const KEEP_UPSTREAMS: &str = "INSERT INTO rollout_upstreams (domain, url, discovery_url, description, \
     headers, forward_headers, allowed_tools, denied_tools, schema_policy, session_mode, owner, config_id, \
-    created_at, updated_at, frozen_at, limits, tls, protocol) \
+    created_at, updated_at, frozen_at, limits, tls, oauth, protocol) \
     SELECT domain, url, discovery_url, description, headers, forward_headers, allowed_tools, denied_tools, \
-    schema_policy, session_mode, owner, config_id, created_at, updated_at, frozen_at, limits, tls, \
+    schema_policy, session_mode, owner, config_id, created_at, updated_at, frozen_at, limits, tls, oauth, \
     COALESCE((SELECT protocol FROM listings WHERE listings.domain = upstreams.domain), '') FROM upstreams";
 
 pub(super) const ROLLOUT_UPSTREAMS: &str = "SELECT domain, url, discovery_url, description, headers, \
     forward_headers, allowed_tools, denied_tools, schema_policy, session_mode, owner, config_id, created_at, \
-    updated_at, frozen_at, limits, tls FROM rollout_upstreams";
+    updated_at, frozen_at, limits, tls, oauth FROM rollout_upstreams";
 
 pub(super) const ROLLOUT_PROTOCOLS: &str = "SELECT domain, protocol FROM rollout_upstreams";
 
@@ -322,8 +322,8 @@ pub(super) const MOVED_UPSTREAMS: &str = "SELECT upstreams.domain FROM upstreams
 
 /// Reaches one upstream as the baseline does. Takes the domain, a new configuration id, and the time.
 pub(super) const MOVE_BACK: &str = "UPDATE upstreams SET (url, discovery_url, description, headers, \
-    forward_headers, session_mode, limits, tls) = (SELECT kept.url, kept.discovery_url, kept.description, kept.headers, \
-    kept.forward_headers, kept.session_mode, kept.limits, kept.tls FROM rollout_upstreams AS kept \
+    forward_headers, session_mode, limits, tls, oauth) = (SELECT kept.url, kept.discovery_url, kept.description, \
+    kept.headers, kept.forward_headers, kept.session_mode, kept.limits, kept.tls, kept.oauth FROM rollout_upstreams AS kept \
     WHERE kept.domain = $1), config_id = $2, updated_at = $3 WHERE domain = $1";
 
 pub(super) const FORGET_ROLLOUT_UPSTREAM: &str = "DELETE FROM rollout_upstreams WHERE domain = $1";

@@ -6,6 +6,7 @@
 mod history;
 mod limits;
 mod node;
+mod oauth;
 mod rollout;
 mod tls;
 mod upstream;

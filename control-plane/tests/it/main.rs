@@ -3,6 +3,7 @@
 
 mod admin;
 mod harness;
+mod oauth_upstreams;
 mod refresh;
 mod registration;
 mod replicas;

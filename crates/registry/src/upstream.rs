@@ -3,7 +3,7 @@
 //! Owns the plain data and its defaults. Never connects to anything, never checks an address (that is the url
 //! guard of `toolplane-upstream`), never stores.
 
-use crate::{Domain, Limits, Secret, Tls};
+use crate::{Domain, Limits, OAuth, Secret, Tls};
 
 /// A configured header: the name in lower case, the value a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct Upstream {
     pub headers: Vec<Header>,
     /// How connections to it are secured, where the system does not say.
     pub tls: Tls,
+    /// How a token for listing its tools is obtained, where it has to be.
+    pub oauth: OAuth,
     /// Globs over the caller's header names that may pass through; absent passes all that may pass at all.
     pub forward_headers: Option<Vec<String>>,
     /// Which of its tools are admitted.
@@ -92,6 +94,7 @@ impl Upstream {
             description: String::new(),
             headers: Vec::new(),
             tls: Tls::default(),
+            oauth: OAuth::default(),
             forward_headers: None,
             filter: ToolFilter::default(),
             schema_policy: SchemaPolicy::default(),

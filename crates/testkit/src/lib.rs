@@ -27,6 +27,7 @@ pub mod fault_proxy;
 pub mod generated;
 pub mod raw_node;
 pub mod raw_upstream;
+pub mod token_endpoint;
 pub mod tokens;
 
 pub use authority::Authority;
@@ -36,3 +37,4 @@ pub use fake_upstream::FakeUpstream;
 pub use fault_proxy::FaultProxy;
 pub use raw_node::RawNode;
 pub use raw_upstream::RawUpstream;
+pub use token_endpoint::TokenEndpoint;

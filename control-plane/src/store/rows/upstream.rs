@@ -35,6 +35,7 @@ pub(in crate::store) struct UpstreamRow {
     frozen_at: Option<i64>,
     limits: Option<String>,
     tls: Option<Vec<u8>>,
+    oauth: Option<Vec<u8>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -72,7 +73,7 @@ pub(in crate::store) fn upstream_values(
     config_id: &str,
     at: Millis,
     key: &Key,
-) -> [Value; 15] {
+) -> [Value; 16] {
     let Upstream {
         domain,
         url,
@@ -80,6 +81,7 @@ pub(in crate::store) fn upstream_values(
         description,
         headers,
         tls,
+        oauth,
         forward_headers,
         filter: ToolFilter { allowed, denied },
         schema_policy,
@@ -103,6 +105,7 @@ pub(in crate::store) fn upstream_values(
         at.into(),
         super::limits::json(limits).into(),
         super::tls::seal(tls, domain.as_str(), key).into(),
+        super::oauth::seal(oauth, domain.as_str(), key).into(),
     ]
 }
 
@@ -157,6 +160,7 @@ impl UpstreamRow {
             frozen_at,
             limits,
             tls,
+            oauth,
         } = self;
         let cell = |column| Cell { table: "upstreams", column, id: &id };
         let upstream = Upstream {
@@ -166,6 +170,7 @@ impl UpstreamRow {
             description,
             headers: open_headers(&headers, cell("headers"), key)?,
             tls: super::tls::open(tls.as_deref(), cell("tls"), key)?,
+            oauth: super::oauth::open(oauth.as_deref(), cell("oauth"), key)?,
             forward_headers: maybe_list(forward_headers, cell("forward_headers"))?,
             filter: ToolFilter {
                 allowed: maybe_list(allowed_tools, cell("allowed_tools"))?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use toolplane_registry::upstream::{Header, Upstream};
-use toolplane_registry::{Domain, ErrorCode, Secret, Tls};
+use toolplane_registry::{Domain, ErrorCode, OAuth, Secret, Tls};
 use toolplane_seal::Key;
 use toolplane_testkit::TestDatabase;
 
@@ -43,8 +43,8 @@ async fn migrating_reports_what_it_did() {
     let databases = [Some(TestDatabase::sqlite()), TestDatabase::postgres().await];
     for database in databases.into_iter().flatten() {
         let first = migrate(database.url()).await.unwrap();
-        assert_eq!(first, Report { applied: 12, schema: 13 });
-        assert_eq!(migrate(database.url()).await.unwrap(), Report { applied: 0, schema: 13 });
+        assert_eq!(first, Report { applied: 13, schema: 14 });
+        assert_eq!(migrate(database.url()).await.unwrap(), Report { applied: 0, schema: 14 });
     }
 }
 
@@ -78,8 +78,9 @@ async fn another_key_is_refused_at_once(bench: Bench) {
 fn with_header(name: &str) -> Change {
     let header = Header { name: "authorization".to_owned(), value: Secret::new(SECRET.to_owned()) };
     let tls = Tls { client_key: Some(Secret::new(SECRET.to_owned())), ..Tls::default() };
-    let upstream =
-        Upstream { headers: vec![header], tls, ..Upstream::new(domain(name), "http://127.0.0.1:9/mcp") };
+    let oauth = OAuth { client_secret: Some(Secret::new(SECRET.to_owned())), ..OAuth::default() };
+    let headers = vec![header];
+    let upstream = Upstream { headers, tls, oauth, ..Upstream::new(domain(name), "http://127.0.0.1:9/mcp") };
     Change::CreateUpstream { upstream, config_id: "c1".to_owned(), listing: None }
 }
 
@@ -99,6 +100,8 @@ async fn header_values_are_never_in_the_clear(bench: Bench) {
         assert!(headers.len() == 1 && !is_inside(headers[0].as_bytes()));
         let tls = bench.store.texts("SELECT encode(tls, 'escape') FROM upstreams").await.unwrap();
         assert!(tls.len() == 1 && !is_inside(tls[0].as_bytes()));
+        let oauth = bench.store.texts("SELECT encode(oauth, 'escape') FROM upstreams").await.unwrap();
+        assert!(oauth.len() == 1 && !is_inside(oauth[0].as_bytes()));
         for table in
             ["SELECT CAST(audit AS TEXT) FROM audit", "SELECT CAST(snapshots AS TEXT) FROM snapshots"]
         {
@@ -115,6 +118,9 @@ async fn sealed_headers_do_not_open_for_another_upstream(bench: Bench) {
     bench.raw("DELETE FROM upstreams WHERE domain = 'hostile'").await;
     bench.raw("UPDATE upstreams SET tls = (SELECT tls FROM upstreams WHERE domain = 'apollo')").await;
     expect_bad(&bench, "upstreams", "tls", "thief").await;
+    bench.raw("UPDATE upstreams SET tls = NULL WHERE domain = 'thief'").await;
+    bench.raw("UPDATE upstreams SET oauth = (SELECT oauth FROM upstreams WHERE domain = 'apollo')").await;
+    expect_bad(&bench, "upstreams", "oauth", "thief").await;
 }
 
 async fn expect_bad(bench: &Bench, table: &str, column: &str, id: &str) {
@@ -148,7 +154,7 @@ async fn a_newer_schema_is_refused(bench: Bench) {
         )
         .await;
     let error = bench.open_again().await.unwrap_err();
-    assert!(matches!(error, Error::NewerSchema { found: 999, known: 13 }), "{error}");
+    assert!(matches!(error, Error::NewerSchema { found: 999, known: 14 }), "{error}");
     assert!(matches!(migrate(bench.database.url()).await, Err(Error::NewerSchema { .. })));
     assert_eq!(error.code(), ErrorCode::Internal);
 }

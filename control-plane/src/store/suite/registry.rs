@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
+use toolplane_registry::oauth::AuthMethod;
 use toolplane_registry::policy::AccessPolicy;
 use toolplane_registry::upstream::{Header, Owner, SchemaPolicy, SessionMode, ToolFilter, Upstream};
-use toolplane_registry::{ErrorCode, Limits, Protocol, RawJson, Secret, Tls};
+use toolplane_registry::{ErrorCode, Limits, OAuth, Protocol, RawJson, Secret, Tls};
 
 use super::{Bench, NOW, commit, create, domain, listing, on_both_backends};
 use crate::store::{Change, Error, Listing, Policy, Registered, Store as _};
@@ -50,6 +51,14 @@ fn elaborate() -> Upstream {
             ca: Some(Secret::new("their ca".to_owned())),
             client_key: Some(Secret::new("our key".to_owned())),
             ..Tls::default()
+        },
+        oauth: OAuth {
+            token_url: "https://login.example.com/token".to_owned(),
+            client_id: "gateway".to_owned(),
+            client_secret: Some(Secret::new("client s3cr3t".to_owned())),
+            scope: Some("tools.read".to_owned()),
+            resource: None,
+            auth_method: AuthMethod::Post,
         },
         owner: Owner::Environment,
     }

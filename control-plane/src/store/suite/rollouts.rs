@@ -1,7 +1,7 @@
 //! Rollouts: one at a time, with a baseline that outlives retention, removals and changes of the registry.
 
 use toolplane_registry::upstream::{Header, Upstream};
-use toolplane_registry::{ErrorCode, RawJson, Secret, Tls};
+use toolplane_registry::{ErrorCode, OAuth, RawJson, Secret, Tls};
 
 use super::{Bench, NOW, create, domain, listing, on_both_backends};
 use crate::rollout::{Canary, Rollout};
@@ -33,7 +33,8 @@ fn put(name: &str, config_id: &str, tools: &[&str]) -> Change {
 fn reached_at(name: &str, url: &str, secret: &str) -> Upstream {
     let headers = vec![Header { name: "x-key".to_owned(), value: Secret::new(secret.to_owned()) }];
     let tls = Tls { client_key: Some(Secret::new(secret.to_owned())), ..Tls::default() };
-    Upstream { headers, tls, ..Upstream::new(domain(name), url) }
+    let oauth = OAuth { client_secret: Some(Secret::new(secret.to_owned())), ..OAuth::default() };
+    Upstream { headers, tls, oauth, ..Upstream::new(domain(name), url) }
 }
 
 fn replace(upstream: Upstream, config_id: &str, tools: &[&str]) -> Change {
@@ -68,6 +69,8 @@ fn told(registry: &Registry) -> Vec<String> {
                 held.upstream.headers.iter().map(|one| one.value.expose().as_str()).collect();
             let key = held.upstream.tls.client_key.as_ref().map(|key| key.expose().clone());
             assert_eq!(key.unwrap_or_default(), secrets, "TLS settings go wherever headers do");
+            let secret = held.upstream.oauth.client_secret.as_ref().map(|secret| secret.expose().clone());
+            assert_eq!(secret.unwrap_or_default(), secrets, "and so do client credentials");
             let tools =
                 held.listing.as_ref().map(|listing| listing.tools.iter().map(RawJson::as_str).collect());
             let tools: String = tools.unwrap_or_else(|| "?".to_owned());
