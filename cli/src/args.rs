@@ -2,6 +2,7 @@
 
 mod limits;
 mod manifest;
+mod oauth;
 mod operator;
 mod planes;
 mod rollout;
@@ -10,6 +11,7 @@ mod tls;
 
 pub(crate) use limits::LimitFields;
 pub(crate) use manifest::{ApplyArgs, ExportArgs};
+pub(crate) use oauth::{AuthMethod, OAuthFields};
 pub(crate) use operator::{
     CallTool, Clearable, Connection, ListTools, NodeCommand, PolicyCommand, ReadConnection, Role,
     SchemaPolicy, SessionMode, TokenCommand, ToolCommand, UpstreamCommand, UpstreamFields,

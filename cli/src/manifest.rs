@@ -52,6 +52,8 @@ pub(crate) struct Upstream {
     pub(crate) headers: Option<Vec<Header>>,
     /// Absent: how connections are secured stays as it is.
     pub(crate) tls: Option<Tls>,
+    /// Absent: how a token is obtained stays as it is.
+    pub(crate) oauth: Option<OAuth>,
     /// Absent: whatever may pass is passed on.
     pub(crate) forward_headers: Option<Vec<String>>,
     pub(crate) allowed_tools: Option<Vec<String>>,
@@ -78,7 +80,15 @@ pub(crate) struct Tls {
     pub(crate) settings: BTreeMap<Part, Setting>,
 }
 
-/// One of its settings.
+/// How a token for listing is to be obtained.
+#[derive(Debug, Default)]
+pub(crate) struct OAuth {
+    /// All but the secret; what is left out is not set.
+    pub(crate) settings: toolplane_registry::OAuth,
+    pub(crate) client_secret: Option<Setting>,
+}
+
+/// One setting that may be secret.
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) place: Place,

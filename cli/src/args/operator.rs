@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::limits::LimitFields;
+use super::oauth::OAuthFields;
 use super::planes::DataDirArg;
 use super::tls::TlsFields;
 use crate::output::Format;
@@ -52,6 +53,8 @@ Examples:
   toolplane upstream add crm http://crm:8080/mcp --description 'contacts and deals'
   toolplane upstream add apollo https://mcp.apollo.io/mcp --header-env Authorization=APOLLO_TOKEN
   toolplane upstream add files http://files:8080/mcp --deny '*_delete' --schema-policy pin
+  toolplane upstream add wiki https://wiki.internal/mcp --oauth-token-url https://login.internal/token \
+    --oauth-client-id gateway --oauth-client-secret-file /run/secrets/wiki --oauth-scope tools.read
   toolplane upstream add hr https://hr.internal/mcp --ca-file ca.pem --client-cert gw.crt --client-key gw.key")]
     Add {
         /// Name under which its tools are found, unique
@@ -186,6 +189,8 @@ pub(crate) struct UpstreamFields {
     #[command(flatten)]
     pub(crate) tls: TlsFields,
     #[command(flatten)]
+    pub(crate) oauth: Box<OAuthFields>,
+    #[command(flatten)]
     pub(crate) limits: Box<LimitFields>,
 }
 
@@ -209,6 +214,7 @@ pub(crate) enum Clearable {
     ForwardHeaders,
     Filter,
     Limits,
+    Oauth,
     CaFile,
     ClientCert,
 }

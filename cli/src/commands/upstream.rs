@@ -1,5 +1,6 @@
 //! `toolplane upstream`: what is registered.
 
+mod oauth;
 mod tls;
 pub(super) mod view;
 
@@ -206,6 +207,7 @@ fn update_of(
             Clearable::ForwardHeaders => &["forward_headers"],
             Clearable::Filter => &["filter"],
             Clearable::Limits => &["limits"],
+            Clearable::Oauth => &["oauth"],
             Clearable::CaFile => &[Part::Ca.path()],
             Clearable::ClientCert => &[Part::ClientCertificate.path(), Part::ClientKey.path()],
         };
@@ -238,6 +240,7 @@ fn changes(fields: &UpstreamFields, variables: &Variables) -> Result<(wire::Upst
         schema_policy,
         session_mode,
         tls,
+        oauth,
         limits,
     } = fields;
     let (mut upstream, mut mask) = (wire::Upstream::default(), Vec::new());
@@ -283,6 +286,7 @@ fn changes(fields: &UpstreamFields, variables: &Variables) -> Result<(wire::Upst
         named("session_mode");
     }
     upstream.tls = super::tls::read(tls, &mut mask)?;
+    upstream.oauth = oauth::read(oauth, variables, &mut mask)?;
     upstream.limits = limit_changes(limits, &mut mask)?;
     Ok((upstream, mask))
 }

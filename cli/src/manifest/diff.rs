@@ -1,6 +1,7 @@
 //! What has to change so that the control plane holds what a manifest says. Pure: values in, a plan out.
 
 mod headers;
+mod oauth;
 mod policy;
 mod tls;
 
@@ -75,15 +76,22 @@ pub(crate) fn diff(manifest: &Manifest, held: &Held, prune: bool) -> Result<Plan
     let (mut creates, mut updates) = (Vec::new(), Vec::new());
     for upstream in &manifest.upstreams {
         let current = held.upstreams.iter().find(|held| held.domain == upstream.domain);
-        let (headers, tls) = match (headers::change(upstream, current), tls::change(upstream, current)) {
-            (Ok(headers), Ok(tls)) => (headers, tls),
-            (headers, tls) => {
-                mistakes.extend(headers.err().into_iter().chain(tls.err()).flatten());
-                continue;
-            }
-        };
         let mut edits = edits(upstream, current);
-        edits.extend(headers.into_iter().chain(tls));
+        let secret = [
+            headers::change(upstream, current).map(|edit| edit.into_iter().collect()),
+            tls::change(upstream, current),
+            oauth::change(upstream, current),
+        ];
+        let told = mistakes.len();
+        for change in secret {
+            match change {
+                Ok(more) => edits.extend(more),
+                Err(more) => mistakes.extend(more),
+            }
+        }
+        if mistakes.len() > told {
+            continue;
+        }
         let wanted = Box::new(wanted(upstream, current));
         let place = upstream.place.clone();
         let Some(current) = current else {
@@ -233,6 +241,7 @@ fn wanted(upstream: &Upstream, held: Option<&wire::Upstream>) -> wire::Upstream 
         session_mode: upstream.session_mode.into(),
         limits: toolplane_proto::limits::said(&upstream.limits),
         tls: tls::wanted(upstream),
+        oauth: oauth::wanted(upstream),
         etag: held.map(|held| held.etag.clone()).unwrap_or_default(),
         ..wire::Upstream::default()
     }

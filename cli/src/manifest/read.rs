@@ -1,6 +1,7 @@
 //! From text to a [`Manifest`]: every mistake is collected, so that one run tells all of them.
 
 mod fields;
+mod oauth;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -17,13 +18,14 @@ use self::fields::{Fields, name_list, shape};
 use super::yaml::{self, Node, Value};
 use super::{Header, Manifest, Mistake, Place, Policy, Source, Upstream};
 
-const UPSTREAM_KEYS: [&str; 12] = [
+const UPSTREAM_KEYS: [&str; 13] = [
     "domain",
     "url",
     "discovery_url",
     "description",
     "headers",
     "tls",
+    "oauth",
     "forward_headers",
     "allowed_tools",
     "denied_tools",
@@ -120,6 +122,7 @@ fn upstream(node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Option<Up
     let limits = fields.take("limits").map(|node| limits(node, file, fields.mistakes)).unwrap_or_default();
     let headers = fields.take("headers").map(|node| headers(node, file, fields.mistakes));
     let tls = fields.take("tls").map(|node| tls::tls(node, file, fields.mistakes));
+    let oauth = fields.take("oauth").map(|node| oauth::oauth(node, file, fields.mistakes));
     Some(Upstream {
         place,
         domain: domain?,
@@ -128,6 +131,7 @@ fn upstream(node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Option<Up
         description,
         headers,
         tls,
+        oauth,
         forward_headers,
         allowed_tools,
         denied_tools,

@@ -1,10 +1,10 @@
-//! Puts in the values of headers and TLS settings: from variables and files, both of which the caller reads.
+//! Puts in the values of headers, TLS settings and client secrets: from variables and files, both of which the caller reads.
 
 use std::io;
 use std::path::Path;
 
-use toolplane_registry::Secret;
 use toolplane_registry::tls::Part;
+use toolplane_registry::{Secret, oauth};
 use toolplane_upstream::auth;
 
 use super::{Header, Manifest, Mistake, Place, Source};
@@ -45,6 +45,19 @@ pub(crate) fn resolve(manifest: &mut Manifest, values: &dyn Values) -> (Vec<Mist
                 Ok(resolved) => setting.value = resolved,
                 Err(reason) => mistakes.push(setting.place.mistake(format!("{what}: {reason}"))),
             }
+        }
+    }
+    for setting in
+        manifest.upstreams.iter_mut().filter_map(|upstream| upstream.oauth.as_mut()?.client_secret.as_mut())
+    {
+        let what = format!("`{}`", oauth::Part::ClientSecret.path());
+        if matches!(setting.value, Source::Given(_)) {
+            warnings.push(setting.place.mistake(format!("{what} {WRITTEN_OUT}")));
+        }
+        let found = found(&setting.value, &setting.place, values);
+        match found.map(|secret| secret.map(|secret| secret.trim().to_owned())).and_then(given) {
+            Ok(resolved) => setting.value = resolved,
+            Err(reason) => mistakes.push(setting.place.mistake(format!("{what}: {reason}"))),
         }
     }
     (mistakes, warnings)

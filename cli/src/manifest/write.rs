@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use toolplane_proto::{admin as wire, sync};
-use toolplane_registry::tls::Part;
+use toolplane_registry::oauth::{AuthMethod, Part};
+use toolplane_registry::tls;
 
 use super::diff::Held;
 use crate::limits;
@@ -51,6 +52,7 @@ fn write_upstream(text: &mut String, upstream: &wire::Upstream) {
         line(text, &format!("      {}: {{unchanged: true}}", quoted(name)));
     }
     write_tls(text, upstream.tls.as_ref());
+    write_oauth(text, upstream.oauth.as_ref());
     if let Some(globs) = &upstream.forward_headers {
         line(text, &format!("    forward_headers: {}", list(&globs.globs)));
     }
@@ -76,15 +78,36 @@ fn write_upstream(text: &mut String, upstream: &wire::Upstream) {
 }
 
 fn write_tls(text: &mut String, tls: Option<&wire::UpstreamTls>) {
-    let has = |part: Part| match part {
-        Part::Ca => tls.is_some_and(|tls| !tls.authorities.is_empty()),
-        Part::ClientCertificate | Part::ClientKey => tls.is_some_and(|tls| tls.client.is_some()),
+    let has = |part: tls::Part| match part {
+        tls::Part::Ca => tls.is_some_and(|tls| !tls.authorities.is_empty()),
+        tls::Part::ClientCertificate | tls::Part::ClientKey => tls.is_some_and(|tls| tls.client.is_some()),
     };
-    let set: Vec<Part> = Part::ALL.into_iter().filter(|part| has(*part)).collect();
+    let set: Vec<tls::Part> = tls::Part::ALL.into_iter().filter(|part| has(*part)).collect();
     line(text, if set.is_empty() { "    tls: {}" } else { "    tls:" });
     for part in set {
         line(text, &format!("      {}: {{unchanged: true}}", part.name()));
     }
+}
+
+fn write_oauth(text: &mut String, oauth: Option<&wire::ClientCredentials>) {
+    let Some(oauth) = oauth else { return line(text, "    oauth: {}") };
+    line(text, "    oauth:");
+    let method = match oauth.auth_method() {
+        wire::ClientAuthentication::SecretPost => AuthMethod::Post.name(),
+        wire::ClientAuthentication::SecretBasic | wire::ClientAuthentication::Unspecified => "",
+    };
+    for (part, value) in [
+        (Part::TokenUrl, oauth.token_url.as_str()),
+        (Part::ClientId, &oauth.client_id),
+        (Part::Scope, &oauth.scope),
+        (Part::Resource, &oauth.resource),
+        (Part::AuthMethod, method),
+    ] {
+        if !value.is_empty() {
+            line(text, &format!("      {}: {}", part.name(), quoted(value)));
+        }
+    }
+    line(text, &format!("      {}: {{unchanged: true}}", Part::ClientSecret.name()));
 }
 
 fn rules(text: &mut String, rule: &str, rules: &BTreeMap<String, wire::GlobList>) {

@@ -20,6 +20,7 @@ mod hostile_control_plane;
 mod last_good;
 mod metrics;
 mod network;
+mod oauth_upstream;
 mod partition;
 mod rolling;
 mod secured_upstream;

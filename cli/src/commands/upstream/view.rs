@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use toolplane_proto::{admin as wire, protocol, sync};
 
+use super::oauth::Shown;
 use super::tls::Tls;
 use crate::limits;
 use crate::output::{Table, table};
@@ -30,6 +31,8 @@ pub(crate) struct Upstream {
     limits: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oauth: Option<Shown>,
     owner: &'static str,
     etag: String,
     create_time: Option<String>,
@@ -93,6 +96,7 @@ impl From<wire::Upstream> for Upstream {
             },
             limits: limits::set(&limits::from_wire(upstream.limits.as_ref())).collect(),
             tls: upstream.tls.map(Tls::from),
+            oauth: upstream.oauth.map(Shown::from),
             owner: match owner {
                 wire::Owner::Environment => "environment",
                 wire::Owner::Api | wire::Owner::Unspecified => "api",
@@ -191,6 +195,7 @@ impl Upstream {
             }),
             ("authorities", self.tls.as_ref().map(Tls::authorities).unwrap_or_default()),
             ("client cert", self.tls.as_ref().map(Tls::client).unwrap_or_default()),
+            ("oauth", self.oauth.as_ref().map(Shown::line).unwrap_or_default()),
             ("protocol", protocol),
             ("owner", self.owner.to_owned()),
             ("tools", tools),

@@ -28,6 +28,13 @@ fn held() -> Held {
             client: Some(wire::Certificate::default()),
             ..wire::UpstreamTls::default()
         }),
+        oauth: Some(wire::ClientCredentials {
+            token_url: "https://login/token".into(),
+            client_id: "gateway".into(),
+            scope: "tools.read tools.list".into(),
+            auth_method: wire::ClientAuthentication::SecretPost.into(),
+            ..wire::ClientCredentials::default()
+        }),
         forward_headers: Some(wire::HeaderGlobs::default()),
         filter: Some(wire::ToolFilter {
             allowed: Some(wire::Globs { globs: globs(&["crm_*", "[!a]?", "null", "5"]) }),
