@@ -32,6 +32,11 @@ impl Figures {
         }
     }
 
+    /// How many processors client, subject and upstream kept busy together.
+    pub(crate) fn processors(&self) -> f64 {
+        self.rate * (self.own + self.upstream + self.client) / 1_000_000.0
+    }
+
     /// Each figure's median.
     pub(crate) fn median(rounds: &[Self]) -> Self {
         let of = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure));

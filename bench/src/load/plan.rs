@@ -13,6 +13,8 @@ pub(crate) struct Plan {
     pub(crate) handshake: bool,
     /// Sent by each connection in turn.
     pub(crate) requests: Vec<Prepared>,
+    /// On every request, what precedes the first call included.
+    pub(crate) headers: BTreeMap<String, String>,
     /// What every right answer holds.
     pub(crate) expect: String,
     pub(crate) connections: usize,
@@ -22,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) warm_up: f64,
     /// Seconds in which they do.
     pub(crate) measured: f64,
+    /// So many right answers end it earlier.
+    pub(crate) calls: Option<u64>,
 }
 
 /// A request as it is sent.
