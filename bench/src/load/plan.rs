@@ -65,6 +65,12 @@ pub(crate) struct Times {
     pub(crate) max: f64,
 }
 
+impl Times {
+    /// Of no answer at all: it meets no target.
+    pub(crate) const NONE: Self =
+        Self { p50: f64::NAN, p90: f64::NAN, p99: f64::NAN, p999: f64::NAN, max: f64::NAN };
+}
+
 impl Report {
     /// Right answers per second.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
