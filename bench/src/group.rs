@@ -65,6 +65,7 @@ struct Outcome {
 }
 
 /// Runs what is wanted of the groups, prints and keeps the tables; fails at the end where a part has failed.
+#[expect(clippy::future_not_send, reason = "it runs on the main thread and is never spawned")]
 pub(crate) async fn run(groups: &[&Group], setting: &Setting, results: &Path) -> anyhow::Result<()> {
     announce(groups, setting);
     let mut failed = Vec::new();
@@ -106,6 +107,7 @@ fn announce(groups: &[&Group], setting: &Setting) {
     eprintln!("{:>43} {:>5.1} min, at most {:>4.1}", "all of it", minutes(expected), minutes(limit));
 }
 
+#[expect(clippy::future_not_send, reason = "it runs on the main thread and is never spawned")]
 async fn run_part(group: &Group, part: &Part, setting: &Setting, results: &Path) -> anyhow::Result<Outcome> {
     eprintln!("{} {} ...", group.name, part.name);
     let (started, before) = (Instant::now(), machine::load());

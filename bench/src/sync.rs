@@ -37,8 +37,9 @@ pub(crate) const GROUP: Group = Group {
 async fn run(setting: &Setting) -> anyhow::Result<Vec<Section>> {
     let (mut latency, mut sections) = (latency::section(), Vec::new());
     // The fleet of the last one is used up: Postgres where there is one, as a fleet would have it.
-    let databases = [("SQLite", Some(TestDatabase::sqlite())), ("Postgres", TestDatabase::postgres().await)];
-    let mut databases = databases.into_iter().filter_map(|(name, one)| Some((name, one?))).peekable();
+    let mut databases = vec![("SQLite", TestDatabase::sqlite())];
+    databases.extend(TestDatabase::postgres().await.map(|database| ("Postgres", database)));
+    let mut databases = databases.into_iter().peekable();
     while let Some((name, database)) = databases.next() {
         if setting.wants("latency") {
             let registry = Registry::corpus().await?;

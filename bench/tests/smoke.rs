@@ -3,6 +3,9 @@
 //!
 //! It needs the gateway beside it, which `cargo test --workspace` builds, and alone `cargo build -p toolplane`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::print_stderr, reason = "says why it measures nothing")]
+
 use std::path::Path;
 use std::process::Command;
 

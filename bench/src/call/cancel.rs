@@ -141,8 +141,8 @@ async fn give_up(
 ) -> anyhow::Result<Option<(f64, String)>> {
     let name = format!("{:?}-{:?}-{}-{number}", case.era, case.tool, case.has_load);
     let prepared = calls::execute_named(case.era, &case.tool.tool(case.era), &name);
-    let headers: String =
-        prepared.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines = prepared.headers.iter().map(|(name, value)| [name.as_str(), ": ", value, "\r\n"].concat());
+    let headers = lines.collect::<String>();
     let caller = http::begin(&node.url, "POST", "/mcp", &headers, &prepared.body).await?;
     let arrived = tokio::time::timeout(PATIENCE, http::get(&upstream.url, &format!("/arrived/{name}"))).await;
     arrived.context("a call does not arrive at the upstream")??;

@@ -102,7 +102,7 @@ fn domain_tests() -> anyhow::Result<Vec<Test>> {
     let what = "`discover_tools`, a domain of 1,000";
     let mut test = asked(Question::domain(what, &catalog::thousand(0), Some("schema"))?, DOMAIN);
     // Not some tool of it: the others leave tools out.
-    test.expect = r#"\"tools\":"#.to_owned();
+    r#"\"tools\":"#.clone_into(&mut test.expect);
     Ok(vec![test])
 }
 
@@ -201,7 +201,8 @@ async fn compare(
         let mut cells = vec![test.what.to_owned(), contender.name.clone()];
         match &contender.subject {
             Err(why) => {
-                cells.extend([format!("– ({})", why.replace('|', "/").chars().take(120).collect::<String>())])
+                let short: String = why.replace('|', "/").chars().take(120).collect();
+                cells.push(format!("– ({short})"));
             }
             Ok(_) => cells.extend([
                 per_second(figures.rate),
