@@ -2,75 +2,54 @@
 //! at both ends of the scale.
 //!
 //! ```text
-//! scripts/bench call                     everything, about 15 minutes
-//! scripts/bench call --only execute      direct, pass-through and one node: calls per second, latency, and the
-//!                                        processor time per call of client, subject and upstream; about 1 minute
+//! scripts/bench call                     everything, below 20 minutes
+//! scripts/bench call --only execute      calls per second, latency, and the processor time per call of client,
+//!                                        subject and upstream, with 64 connections; about 1 minute
 //! BENCH_PROFILE=release scripts/bench …  the profile that is quicker to build than the one that is shipped
 //! ```
 //!
 //! Client, subject and upstream are processes of their own, so that `/proc` tells apart what each of them uses. Subjects
 //! take turns, round by round, and the median of the rounds counts: what else the machine does meets all of them alike.
-//! Modules below measure one thing each and own their table; [`subject`], [`calls`] and [`generator`] are what they share.
+//! Modules below measure one thing each and own their table; [`subject`], [`calls`], [`generator`], [`figures`] and
+//! [`registries`] are what they share, [`side_by_side`] runs what most of them want.
 
 mod added;
 mod calls;
+mod cancel;
 mod execute;
 mod figures;
 mod generator;
 mod grid;
+mod large;
 mod memory;
 mod meta;
+mod million;
+mod peer;
 mod peers;
 mod registries;
 mod requests;
+mod side_by_side;
 mod slow;
 mod subject;
 mod two_nodes;
 
-use crate::Setting;
-use crate::report::Section;
+use crate::group::{Group, Part, one};
 
-use subject::{Subject, Upstream};
-
-/// Measures all of it.
-pub(crate) async fn run(setting: &Setting) -> anyhow::Result<Vec<Section>> {
-    let upstream = Upstream::start().await?;
-    let mut sections = Vec::new();
-    if ["execute", "grid", "added"].iter().any(|part| setting.wants(part)) {
-        let mut subjects = vec![
-            Subject::direct(&upstream),
-            Subject::pass_through(&upstream).await?,
-            Subject::standalone(setting, &upstream.domains(&registries::fixtures())).await?,
-        ];
-        if setting.wants("grid") {
-            subjects.extend(two_nodes::start(setting, &upstream, &registries::fixtures()).await?);
-        }
-        if setting.wants("execute") {
-            sections.push(execute::run(&upstream, &subjects).await?);
-        }
-        if setting.wants("grid") {
-            sections.push(grid::run(&upstream, &subjects).await?);
-        }
-        if setting.wants("added") {
-            sections.push(added::run(&upstream, &subjects).await?);
-        }
-    }
-    if setting.wants("requests") {
-        sections.push(requests::run(setting, &upstream).await?);
-    }
-    if setting.wants("meta") {
-        sections.push(meta::run(setting, &upstream).await?);
-    }
-    if setting.wants("peers") {
-        sections.push(peers::run(setting, &upstream).await?);
-    }
-    if setting.wants("slow") {
-        sections.push(slow::run(setting, &upstream).await?);
-    }
-    for (part, is_long) in [("memory", false), ("million", true)] {
-        if setting.wants(part) {
-            sections.push(memory::run(setting, &upstream, is_long).await?);
-        }
-    }
-    Ok(sections)
-}
+/// Everything about calls.
+pub(crate) const GROUP: Group = Group {
+    name: "call",
+    record: "call/run",
+    parts: &[
+        Part { name: "execute", expected: 70, run: |setting| one(execute::run(setting)) },
+        Part { name: "added", expected: 80, run: |setting| one(added::run(setting)) },
+        Part { name: "requests", expected: 20, run: |setting| one(requests::run(setting)) },
+        Part { name: "memory", expected: 25, run: |setting| one(memory::run(setting)) },
+        Part { name: "cancel", expected: 60, run: |setting| one(cancel::run(setting)) },
+        Part { name: "slow", expected: 100, run: |setting| one(slow::run(setting)) },
+        Part { name: "large", expected: 25, run: |setting| one(large::run(setting)) },
+        Part { name: "peers", expected: 180, run: |setting| one(peers::run(setting)) },
+        Part { name: "meta", expected: 120, run: |setting| one(meta::run(setting)) },
+        Part { name: "grid", expected: 180, run: |setting| one(grid::run(setting)) },
+        Part { name: "million", expected: 240, run: |setting| one(million::run(setting)) },
+    ],
+};

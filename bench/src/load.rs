@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -43,6 +43,8 @@ struct Window {
 struct Shared {
     plan: Plan,
     tally: Mutex<Tally>,
+    /// There are as many answers as the plan wants.
+    enough: Notify,
     window: watch::Sender<Option<Window>>,
 }
 
@@ -59,8 +61,8 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 
 async fn follow(plan: Plan) -> anyhow::Result<Report> {
     let (warm_up, measured) = (Duration::from_secs_f64(plan.warm_up), Duration::from_secs_f64(plan.measured));
-    let shared =
-        Arc::new(Shared { plan, tally: Mutex::new(Tally::new()?), window: watch::Sender::new(None) });
+    let (tally, window) = (Mutex::new(Tally::new()?), watch::Sender::new(None));
+    let shared = Arc::new(Shared { plan, tally, enough: Notify::new(), window });
     let mut connections = open(&shared).await?;
     let opens = Instant::now();
     let begins = opens + warm_up;
@@ -69,8 +71,11 @@ async fn follow(plan: Plan) -> anyhow::Result<Report> {
     tokio::time::sleep_until(window.begins).await;
     let before = Usage::of_this_process()?;
     println!("{BEGUN}");
-    tokio::time::sleep_until(window.ends).await;
-    let after = Usage::of_this_process()?;
+    tokio::select! {
+        () = tokio::time::sleep_until(window.ends) => {}
+        () = shared.enough.notified() => {}
+    }
+    let (after, measured) = (Usage::of_this_process()?, window.begins.elapsed().min(measured));
     connections.abort_all();
     while connections.join_next().await.is_some() {}
     let tally = shared.tally.lock().map_err(|_| anyhow::anyhow!("a connection panicked"))?;

@@ -1,29 +1,31 @@
 //! Measures the release binary as its users run it: real processes, real sockets, real databases.
 //!
-//! One module per family of benchmarks; a family returns [`report::Section`]s and knows nothing of how they are
-//! kept. What families share is in [`world`]: processes, the fleet, the registry they are given, machine facts.
-//! [`load`], [`static_upstream`] and [`pass_through`] are processes around what is measured. `scripts/bench` builds what
-//! this starts.
+//! One module per [`group`] of measurements; its parts return [`report::Section`]s and know nothing of how they are
+//! kept. What groups share is in [`world`]: processes, the fleet, the registry they are given, machine facts; and
+//! [`target`]: what a figure is to be, and whether it is. [`load`], [`static_upstream`] and [`pass_through`] are processes
+//! around what is measured. `scripts/bench` builds what this starts; `bench/README.md` says how a group is added.
 
 #![expect(clippy::indexing_slicing, reason = "a measurement that meets a surprise is to stop")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tables go to stdout, progress to stderr")]
 
 mod call;
+mod group;
 mod load;
 mod pass_through;
 mod report;
 mod static_upstream;
 mod sync;
+mod target;
 mod world;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::Instant;
 
-use crate::world::machine;
+use crate::group::{GROUPS, Group};
 
 /// Measure a release build of `toolplane`
 #[derive(Debug, Parser)]
@@ -32,14 +34,18 @@ struct Arguments {
     #[command(subcommand)]
     role: Option<Role>,
     /// What to measure [default: everything]
-    families: Vec<Family>,
-    /// Only the parts whose name contains this
+    #[arg(value_parser = PossibleValuesParser::new(GROUPS.iter().map(|group| group.name)))]
+    groups: Vec<String>,
+    /// Only the part of this name; where there is none, those whose name contains it
     #[arg(long)]
     only: Option<String>,
     /// The binary
     #[arg(long, default_value = "target/release/toolplane")]
     binary: PathBuf,
-    /// Another gateway to compare with, started as `PYTHON -m fastmcp_gateway`; may be repeated
+    /// Measure for an instant each: shows that everything runs, and its figures mean nothing
+    #[arg(long)]
+    quick: bool,
+    /// Another gateway to compare with, whose name says how it is started; may be repeated
     #[arg(long = "peer", value_name = "NAME=PYTHON", value_parser = peer)]
     peers: Vec<(String, PathBuf)>,
     /// Where the tables are kept; sections that were not measured stay as they are
@@ -64,32 +70,42 @@ enum Role {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Family {
-    /// What a call costs on its way through a node
-    Call,
-    /// From a registration to a fleet that serves it
-    Sync,
-}
-
-/// What every family is given.
+/// What every part is given.
 #[derive(Debug)]
 struct Setting {
     binary: PathBuf,
     only: Option<String>,
+    quick: bool,
     /// Other gateways: what they are called, and their interpreter.
     peers: Vec<(String, PathBuf)>,
 }
 
 impl Setting {
     fn wants(&self, part: &str) -> bool {
-        self.only.as_deref().is_none_or(|only| part.contains(only))
+        let Some(only) = self.only.as_deref() else { return true };
+        let is_a_name = GROUPS.iter().flat_map(|group| group.parts).any(|part| part.name == only);
+        if is_a_name { part == only } else { part.contains(only) }
+    }
+
+    /// How long something is measured.
+    fn seconds(&self, full: f64) -> f64 {
+        if self.quick { 0.1 } else { full }
+    }
+
+    /// How many times.
+    fn times(&self, full: usize) -> usize {
+        if self.quick { 1 } else { full }
+    }
+
+    #[cfg(test)]
+    fn of_test() -> Self {
+        Self { binary: "toolplane".into(), only: None, quick: true, peers: Vec::new() }
     }
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Arguments { role, families, only, binary, peers, results } = Arguments::parse();
+    let Arguments { role, groups, only, quick, binary, peers, results } = Arguments::parse();
     match role {
         None => {}
         Some(Role::Load) => return load::run().await,
@@ -97,11 +113,12 @@ async fn main() -> anyhow::Result<()> {
         Some(Role::PassThrough { upstream }) => return pass_through::run(upstream).await,
     }
     let binary = binary.canonicalize().with_context(|| format!("no binary at {}", binary.display()))?;
-    let families = if families.is_empty() { Family::value_variants().to_vec() } else { families };
-    let setting = Setting { binary, only, peers };
+    let named = |group: &&Group| groups.is_empty() || groups.iter().any(|name| name == group.name);
+    let groups: Vec<&Group> = GROUPS.iter().filter(named).collect();
+    let setting = Setting { binary, only, quick, peers };
     // Whoever breaks this off must not leave processes behind: they end when what holds them is dropped.
     tokio::select! {
-        outcome = measure(&families, &setting, &results) => outcome,
+        outcome = group::run(&groups, &setting, &results) => outcome,
         () = told_to_stop() => anyhow::bail!("broken off"),
     }
 }
@@ -109,23 +126,6 @@ async fn main() -> anyhow::Result<()> {
 fn peer(text: &str) -> anyhow::Result<(String, PathBuf)> {
     let (name, python) = text.split_once('=').context("it has the form NAME=PYTHON")?;
     Ok((name.to_owned(), PathBuf::from(python)))
-}
-
-async fn measure(families: &[Family], setting: &Setting, results: &Path) -> anyhow::Result<()> {
-    let facts = machine::facts(&setting.binary).await;
-    for family in families {
-        let started = Instant::now();
-        let sections = match family {
-            Family::Call => call::run(setting).await?,
-            Family::Sync => sync::run(setting).await?,
-        };
-        for section in sections {
-            println!("{}", section.text(&facts));
-            report::keep(results, &section, &facts)?;
-        }
-        eprintln!("{family:?} took {} s", started.elapsed().as_secs());
-    }
-    Ok(())
 }
 
 async fn told_to_stop() {

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 pub(crate) struct Section {
     /// Names it in the file: `sync/latency`.
     pub(crate) id: &'static str,
-    pub(crate) title: &'static str,
+    pub(crate) title: String,
     /// How the figures came about.
     pub(crate) method: String,
     pub(crate) table: Table,
@@ -60,18 +60,25 @@ impl Section {
     }
 }
 
-/// Puts a section in its place in the file.
-pub(crate) fn keep(path: &Path, section: &Section, facts: &str) -> anyhow::Result<()> {
+/// Prints a section and puts it in its place in the file.
+pub(crate) fn publish(path: &Path, section: &Section, facts: &str) -> anyhow::Result<()> {
+    println!("{}", section.text(facts));
+    keep(path, section, facts)
+}
+
+fn keep(path: &Path, section: &Section, facts: &str) -> anyhow::Result<()> {
     let held = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => HEAD.to_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         other => other.with_context(|| format!("cannot read {}", path.display()))?,
     };
-    let text = replace(&held, section.id, &section.text(facts));
+    let sections = held.find(FIRST).and_then(|at| held.get(at..)).unwrap_or_default();
+    let text = replace(&format!("{HEAD}\n{sections}"), section.id, &section.text(facts));
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-const HEAD: &str =
-    "# Benchmark results\n\nWritten by `scripts/bench`; every section says how and where it was measured.\n";
+/// How to read the file; the part above the first section, which is written anew each time.
+const HEAD: &str = include_str!("report/head.md");
+const FIRST: &str = "<!-- begin ";
 
 fn replace(held: &str, id: &str, text: &str) -> String {
     let (begin, end) = (format!("<!-- begin {id} -->\n"), format!("<!-- end {id} -->\n"));

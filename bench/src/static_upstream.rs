@@ -2,14 +2,17 @@
 //!
 //! A process of its own, with one address for any number of upstreams: `/ERA/CATALOG/mcp`. Era and catalog decide how
 //! it is spoken to and what it lists; a call is answered by the ending of its tool's name, whatever the arguments.
-//! `GET /count` tells how many requests there were. Keeps no sessions, though it issues ids for them and insists on
-//! seeing one.
+//! `GET /count` tells how many requests there were; `GET /arrived/NAME` and `GET /canceled/NAME` are answered when that
+//! has happened to the call whose argument is that. Keeps no sessions, though it issues ids for them and insists on seeing
+//! one.
 
 mod answers;
 pub(crate) mod catalog;
+mod held;
 mod serve;
 
 pub(crate) use answers::{ANSWER_MARK, SLOW_SECONDS};
+pub(crate) use held::nanos;
 pub(crate) use serve::run;
 
 /// How an upstream is spoken to.

@@ -8,9 +8,11 @@ mod delta;
 mod latency;
 mod streams;
 
+use futures::FutureExt as _;
 use toolplane_testkit::TestDatabase;
 
 use crate::Setting;
+use crate::group::{Group, Part};
 use crate::report::Section;
 use crate::world::fleet::Fleet;
 use crate::world::registry::Registry;
@@ -19,12 +21,25 @@ const NODES: usize = 8;
 const DOMAINS: usize = 200;
 const TOOLS_PER_DOMAIN: usize = 50;
 
+/// From a registration to a fleet that serves it.
+pub(crate) const GROUP: Group = Group {
+    name: "sync",
+    record: "sync/run",
+    // One part, because they share a fleet; it looks by itself for what is wanted of it.
+    parts: &[Part {
+        name: "latency, delta, streams, cold-start",
+        expected: 480,
+        run: |setting| run(setting).boxed_local(),
+    }],
+};
+
 /// Measures all of it.
-pub(crate) async fn run(setting: &Setting) -> anyhow::Result<Vec<Section>> {
+async fn run(setting: &Setting) -> anyhow::Result<Vec<Section>> {
     let (mut latency, mut sections) = (latency::section(), Vec::new());
     // The fleet of the last one is used up: Postgres where there is one, as a fleet would have it.
-    let databases = [("SQLite", Some(TestDatabase::sqlite())), ("Postgres", TestDatabase::postgres().await)];
-    let mut databases = databases.into_iter().filter_map(|(name, one)| Some((name, one?))).peekable();
+    let mut databases = vec![("SQLite", TestDatabase::sqlite())];
+    databases.extend(TestDatabase::postgres().await.map(|database| ("Postgres", database)));
+    let mut databases = databases.into_iter().peekable();
     while let Some((name, database)) = databases.next() {
         if setting.wants("latency") {
             let registry = Registry::corpus().await?;

@@ -16,16 +16,29 @@ pub(crate) enum Asked {
     Gateway,
 }
 
+/// The argument of most calls.
+const ORDINARY: &str = "what a client might want to know";
+
 /// A call of a tool, as whoever is asked wants it.
 pub(crate) fn execute(asked: Asked, era: Era, tool: &str) -> Prepared {
-    let arguments = json!({ "text": "what a client might want to know" });
     match asked {
-        Asked::Upstream => request(era, tool, &arguments, None),
-        Asked::Gateway => {
-            let arguments = json!({ "tool_name": tool, "arguments": arguments });
-            request(era, "execute_tool", &arguments, Some(tool))
-        }
+        Asked::Upstream => execute_as(era, tool),
+        Asked::Gateway => execute_named(era, tool, ORDINARY),
     }
+}
+
+/// A call of a tool by another name.
+pub(crate) fn execute_as(era: Era, name: &str) -> Prepared {
+    request(era, name, &arguments(ORDINARY), None)
+}
+
+/// A call of a tool whose argument names the call.
+pub(crate) fn execute_named(era: Era, tool: &str, name: &str) -> Prepared {
+    request(era, "execute_tool", &json!({ "tool_name": tool, "arguments": arguments(name) }), Some(tool))
+}
+
+fn arguments(text: &str) -> Value {
+    json!({ "text": text })
 }
 
 /// A call of one of the gateway's own tools.

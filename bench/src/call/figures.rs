@@ -24,12 +24,17 @@ impl Figures {
         let per_call = |at: usize| report.micros_per_call(run.cpu.get(at).copied().unwrap_or_default());
         Self {
             rate: report.rate(),
-            latency: report.latency,
+            latency: if report.calls == 0 { Times::NONE } else { report.latency },
             own: per_call(0),
             upstream: per_call(1),
             client: report.micros_per_call(report.cpu),
             late: report.late_p99,
         }
+    }
+
+    /// How many processors client, subject and upstream kept busy together.
+    pub(crate) fn processors(&self) -> f64 {
+        self.rate * (self.own + self.upstream + self.client) / 1_000_000.0
     }
 
     /// Each figure's median.
@@ -69,9 +74,15 @@ pub(crate) fn per_second(rate: f64) -> String {
     if rate < 100.0 { format!("{rate:.1}") } else { format!("{rate:.0}") }
 }
 
-/// A latency in microseconds, or in milliseconds where that is enough.
+/// A latency in microseconds, or in milliseconds where that is enough; a dash where there was no answer.
 pub(crate) fn time(micros: f64) -> String {
-    if micros < 10_000.0 { format!("{micros:.0} µs") } else { format!("{:.1} ms", micros / 1000.0) }
+    if micros.is_nan() {
+        "–".to_owned()
+    } else if micros < 10_000.0 {
+        format!("{micros:.0} µs")
+    } else {
+        format!("{:.1} ms", micros / 1000.0)
+    }
 }
 
 #[cfg(test)]

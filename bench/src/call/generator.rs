@@ -1,6 +1,7 @@
 //! One run of the load generator, and what the processes around it used meanwhile.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -8,6 +9,9 @@ use tokio::process::{ChildStdout, Command};
 
 use crate::load::{BEGUN, Plan, Report};
 use crate::world::child::Child;
+
+/// Longest wait for anything beyond what a plan takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What came out of a run.
 #[derive(Debug)]
@@ -31,7 +35,10 @@ pub(crate) async fn run(plan: &Plan, watched: &[&[Child]]) -> anyhow::Result<Run
 pub(crate) async fn run_leniently(plan: &Plan, watched: &[&[Child]]) -> anyhow::Result<Run> {
     let mut generator = Generator::begin(plan).await?;
     let before = cpu(watched)?;
-    let report = generator.lines.next_line().await?.context("the load generator said no more")?;
+    let patience = Duration::from_secs_f64(plan.measured) + PATIENCE;
+    let report = tokio::time::timeout(patience, generator.lines.next_line()).await;
+    let report =
+        report.context("the load generator does not end")??.context("the load generator said no more")?;
     let after = cpu(watched)?;
     generator.process.wait().await?;
     let cpu = after.iter().zip(&before).map(|(after, before)| after - before).collect();
@@ -56,7 +63,9 @@ impl Generator {
         input.write_all(serde_json::to_string(plan)?.as_bytes()).await?;
         drop(input);
         let mut lines = BufReader::new(process.stdout.take().context("no output")?).lines();
-        let first = lines.next_line().await?;
+        let patience = Duration::from_secs_f64(plan.warm_up) + PATIENCE;
+        let first = tokio::time::timeout(patience, lines.next_line()).await;
+        let first = first.with_context(|| format!("{} takes no connections", plan.url))??;
         if first.as_deref() != Some(BEGUN) {
             bail!("the load generator did not begin, see above; it was to load {}", plan.url);
         }

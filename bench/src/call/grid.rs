@@ -1,18 +1,24 @@
 //! `execute_tool` in every combination of answer, revision and number of connections.
 
-use super::execute::{Case, side_by_side};
+use super::execute;
 use super::figures::{Figures, per_second, time, times};
-use super::subject::{Subject, Upstream};
+use super::side_by_side::{self, Case};
+use super::subject::Upstream;
+use crate::Setting;
 use crate::report::{Section, Table};
 use crate::static_upstream::Era;
 use crate::static_upstream::catalog::Callable;
 
 const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
-const ROUNDS: usize = 3;
-const SECONDS: f64 = 1.0;
+/// The row that carries the targets.
+const NAMED: usize = 64;
+const ROUNDS: usize = 2;
+const SECONDS: f64 = 0.8;
 
-/// The subjects in their order: direct, pass-through, one node, and two nodes where there are any.
-pub(super) async fn run(upstream: &Upstream, subjects: &[Subject]) -> anyhow::Result<Section> {
+pub(super) async fn run(setting: &Setting) -> anyhow::Result<Section> {
+    let upstream = Upstream::start().await?;
+    let subjects = side_by_side::subjects(setting, &upstream, true).await?;
+    let (seconds, rounds) = (setting.seconds(SECONDS), setting.times(ROUNDS));
     let mut table = Table::new(&[
         "answer",
         "revision",
@@ -29,28 +35,25 @@ pub(super) async fn run(upstream: &Upstream, subjects: &[Subject]) -> anyhow::Re
         "two nodes",
         "p50",
         "p99",
+        "targets",
     ]);
     for tool in [Callable::Small, Callable::Large] {
         for era in [Era::Stateless, Era::Handshake] {
             for connections in CONNECTIONS {
-                let case = Case { tool, era, connections, seconds: SECONDS };
-                let measured = side_by_side(upstream, subjects, &case, ROUNDS).await?;
+                let case = Case { tool, era, connections, rate: None, seconds };
+                let measured = side_by_side::medians(&upstream, &subjects, &case, rounds).await?;
                 table.row(row(&case, &measured));
             }
         }
     }
-    let two_nodes = if subjects.len() > 3 {
-        "*Two nodes* are `toolplane data-plane` twice, behind nginx with `deploy/load-balancers/nginx.conf`."
-    } else {
-        "*Two nodes* were not measured: there is no nginx here (`apt-get install nginx`)."
-    };
     let method = format!(
-        "Calls per second as fast as answers come, subjects and settings as above; {ROUNDS} rounds of {SECONDS} s each, \
-         medians. Both sides of a gateway speak the same revision, and no upstream issues sessions. {two_nodes} All of it \
-         shares the processors of one machine, so two nodes cannot be faster here than one: what they show is the price \
-         of the load balancer."
+        "Calls per second as fast as answers come, subjects and settings as for *What `execute_tool` costs*, where the \
+         rounds are longer; here {rounds} rounds of {seconds} s each, medians (of an even number the upper of the middle \
+         two). p50, p99 and processor time are those of one node, on the right those of two. Both sides of a gateway \
+         speak the same revision, and no upstream issues sessions. {}",
+        side_by_side::about_two_nodes(&subjects)
     );
-    let title = "`execute_tool` by answer, revision and connections";
+    let title = "`execute_tool` by answer, revision and connections".to_owned();
     Ok(Section { id: "call/grid", title, method, table })
 }
 
@@ -67,6 +70,8 @@ fn row(case: &Case, measured: &[Figures]) -> Vec<String> {
         Some(two) => cells.extend([per_second(two.rate), time(two.latency.p50), time(two.latency.p99)]),
         None => cells.extend(["–", "–", "–"].map(str::to_owned)),
     }
+    let is_named = case.tool == Callable::Small && case.era == Era::Stateless && case.connections == NAMED;
+    cells.push(if is_named { execute::targets(measured) } else { String::new() });
     cells
 }
 

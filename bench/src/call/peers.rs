@@ -1,38 +1,53 @@
 //! The same calls through other gateways, side by side with one node.
 //!
-//! Which there are is up to whoever starts the benchmark; this module knows how each kind is started and spoken to.
-
-use std::path::Path;
+//! Which there are is up to whoever starts the benchmark. One that does not start or answer has a row that says so.
 
 use super::calls::{self, Asked};
 use super::figures::{Figures, per_second, time};
 use super::generator;
 use super::meta::Question;
+use super::peer::{self, CONTEXT_FORGE, REFERENCE};
 use super::registries;
-use super::subject::{Domain, Subject, Surroundings, Upstream};
+use super::subject::{Domain, Subject, Upstream};
 use crate::Setting;
 use crate::load::Prepared;
 use crate::report::{Section, Table};
 use crate::static_upstream::catalog::{self, Callable, FIXTURE};
 use crate::static_upstream::{ANSWER_MARK, Era};
-use crate::world::child::{Program, free_port};
+use crate::target::Target;
 
 const CONNECTIONS: usize = 16;
 const ROUNDS: usize = 3;
-const SECONDS: f64 = 3.0;
-const WARM_UP: f64 = 1.0;
+const SECONDS: f64 = 2.5;
+const WARM_UP: f64 = 0.5;
 /// Every gateway here speaks it, on both sides.
 const ERA: Era = Era::Handshake;
+
+const EXECUTE: Target = Target::at_least(400.0, " ×");
+const SMALL: Target = Target::at_least(50.0, " ×");
+const DOMAIN: Target = Target::at_least(40.0, " ×");
 
 /// What is asked, and how many times as fast as the reference the answer is to be.
 struct Test {
     what: &'static str,
     request: Prepared,
     expect: String,
-    target: &'static str,
+    target: Target,
 }
 
-pub(super) async fn run(setting: &Setting, upstream: &Upstream) -> anyhow::Result<Section> {
+/// A gateway, what it does not take as it stands, and what came out.
+struct Contender {
+    name: String,
+    /// The subject, or why there is none.
+    subject: Result<Subject, String>,
+    /// What it wants to be sent instead; other tests are not for it.
+    instead: Option<Prepared>,
+    rounds: Vec<Figures>,
+    failures: u64,
+}
+
+pub(super) async fn run(setting: &Setting) -> anyhow::Result<Section> {
+    let upstream = Upstream::start().await?;
     let mut table = Table::new(&[
         "call",
         "gateway",
@@ -45,131 +60,164 @@ pub(super) async fn run(setting: &Setting, upstream: &Upstream) -> anyhow::Resul
         "and needs so many times less CPU",
         "target",
     ]);
-    let mut missing = Vec::new();
-    for (domains, tests) in [(registries::corpus_with_handshake(), corpus_tests()?), thousand_tests()?] {
-        let mut subjects = vec![Subject::standalone(setting, &upstream.domains(&domains)).await?];
-        for (name, python) in &setting.peers {
-            match reference(name, python, upstream, &domains).await {
-                Ok(subject) => subjects.push(subject),
-                Err(error) => {
-                    eprintln!("{name} does not start: {error:#}");
-                    missing.push(name.as_str());
-                }
-            }
-        }
+    for (domains, tests) in [
+        (registries::corpus_with_handshake(), corpus_tests()?),
+        (registries::one_thousand(), domain_tests()?),
+    ] {
+        let mut contenders = contenders(setting, &upstream, &domains).await?;
         for test in &tests {
-            compare(&subjects, test, &mut table).await?;
+            compare(setting, &mut contenders, test, &mut table).await?;
         }
     }
     let mut method = format!(
         "{CONNECTIONS} connections, a session each where the gateway issues one, each sending its next call when it has \
-         the answer of the last; {ROUNDS} rounds of {SECONDS} s for each gateway in turn, medians. All of them have the \
-         527 tools of `tests/corpus` in 70 domains and three to call, for the last call one domain of 1,000; client and \
-         upstreams speak 2025-06-18, upstreams issue no sessions, and every gateway runs with its default settings, its \
-         output going to `/dev/null`. The other gateways leave out tools whose schemas they do not take, so their answers \
-         are shorter. The Python gateways run on one processor, as they do anywhere; processor time does not depend on that. \
-         `mcp-contextforge-gateway` installs from PyPI but does not start before secrets are made for it; it was left \
-         out."
+         the answer of the last; {} rounds of {} s for each gateway in turn, medians. One node and the reference \
+         (`{REFERENCE}`) have the 527 tools of `tests/corpus` in 70 domains and five to call, for the last call one domain \
+         of 1,000; client and upstreams speak 2025-06-18, upstreams issue no sessions, and they run with their default \
+         settings, their output going to `/dev/null`. The reference leaves out tools whose schemas it does not take, so \
+         its answers are shorter. `{CONTEXT_FORGE}` has no meta-tools: it is asked for the upstream's tool by the name \
+         that it gives it; it has SQLite, a user and a token, the one upstream alone, and its limit of 100 calls per minute \
+         is off. The Python gateways run on one processor, as they do anywhere; processor time does not depend on that, \
+         and is counted with their children. Targets are for the reference.",
+        setting.times(ROUNDS),
+        setting.seconds(SECONDS)
     );
     if setting.peers.is_empty() {
         method.push_str(" No other gateway is installed here, so none was measured.");
     }
-    if !missing.is_empty() {
-        let missing = missing.join(", ");
-        method.extend([" Did not start: ", missing.as_str(), "."]);
-    }
-    Ok(Section { id: "call/peers", title: "Against other gateways", method, table })
+    Ok(Section { id: "call/peers", title: "Against other gateways".to_owned(), method, table })
 }
 
 fn corpus_tests() -> anyhow::Result<Vec<Test>> {
-    let asked = |question: Question, target| Test {
-        what: question.what,
-        request: question.request(ERA),
-        expect: question.expect,
-        target,
-    };
+    let small = calls::execute(Asked::Gateway, ERA, &Callable::Small.tool(ERA));
     Ok(vec![
-        Test {
-            what: "`execute_tool`, 200 bytes",
-            request: calls::execute(Asked::Gateway, ERA, &Callable::Small.tool(ERA)),
-            expect: ANSWER_MARK.to_owned(),
-            target: "≥ 400",
-        },
-        asked(Question::summary(), "≥ 50"),
-        asked(Question::schema("`get_tool_schema`, of 527 tools", &catalog::server(0))?, "≥ 50"),
+        Test { what: "a call, 200 bytes", request: small, expect: ANSWER_MARK.to_owned(), target: EXECUTE },
+        asked(Question::summary(), SMALL),
+        asked(Question::schema(&catalog::server(0))?, SMALL),
     ])
 }
 
-fn thousand_tests() -> anyhow::Result<(Vec<Domain>, Vec<Test>)> {
-    let question = Question::domain()?;
-    let test = Test {
-        what: question.what,
-        request: question.request(ERA),
-        // Not some tool of it: the others leave tools out.
-        expect: r#"\"tools\":"#.to_owned(),
-        target: "≥ 40",
-    };
-    Ok((registries::one_thousand(), vec![test]))
+fn domain_tests() -> anyhow::Result<Vec<Test>> {
+    // Ours by default, but not everybody's.
+    let what = "`discover_tools`, a domain of 1,000";
+    let mut test = asked(Question::domain(what, &catalog::thousand(0), Some("schema"))?, DOMAIN);
+    // Not some tool of it: the others leave tools out.
+    r#"\"tools\":"#.clone_into(&mut test.expect);
+    Ok(vec![test])
 }
 
-/// Anything that is started as the reference is.
-async fn reference(
-    name: &str,
-    python: &Path,
+fn asked(question: Question, target: Target) -> Test {
+    Test { what: question.what, request: question.request(ERA), expect: question.expect, target }
+}
+
+/// Ours first, then whatever there is.
+async fn contenders(
+    setting: &Setting,
     upstream: &Upstream,
     domains: &[Domain],
-) -> anyhow::Result<Subject> {
-    let port = free_port()?;
-    let program = Program::new(python, &["-m", "fastmcp_gateway"])
-        .with("GATEWAY_HOST", "127.0.0.1")
-        .with("GATEWAY_PORT", port.to_string())
-        .with("GATEWAY_UPSTREAMS", upstream.domains(domains).to_string());
-    let (mut process, url) = (program.start()?, format!("http://127.0.0.1:{port}"));
-    process.until_ready(name, &url).await?;
-    let (name, surroundings) = (name.to_owned(), Surroundings::default());
-    Ok(Subject { name, asked: Asked::Gateway, url, processes: vec![process], _surroundings: surroundings })
+) -> anyhow::Result<Vec<Contender>> {
+    let ours = Subject::standalone(setting, &upstream.domains(domains)).await?;
+    let mut contenders = vec![Contender::new(ours.name.clone(), Ok((ours, None)))];
+    let to_call = domains.iter().find(|(_, _, catalog)| catalog == FIXTURE);
+    for (name, python) in &setting.peers {
+        let started = match to_call {
+            Some(domain) if name.starts_with(CONTEXT_FORGE) => {
+                let tool = Callable::Small.tool(ERA);
+                let started = peer::context_forge(name, python, upstream, domain, &tool).await;
+                started.map(|(subject, tool)| (subject, Some(calls::execute_as(ERA, &tool))))
+            }
+            // It has nothing to answer the other questions with.
+            None if name.starts_with(CONTEXT_FORGE) => continue,
+            _ => peer::reference(name, python, upstream, domains).await.map(|subject| (subject, None)),
+        };
+        contenders.push(Contender::new(name.clone(), started));
+    }
+    Ok(contenders)
 }
 
-/// The rows of one call; the first subject is ours.
-async fn compare(subjects: &[Subject], test: &Test, table: &mut Table) -> anyhow::Result<()> {
-    let mut rounds = vec![Vec::new(); subjects.len()];
-    let mut failures = vec![0; subjects.len()];
-    for _ in 0..ROUNDS {
-        for (at, subject) in subjects.iter().enumerate() {
-            let mut plan = subject.plan(ERA, FIXTURE, test.request.clone(), &test.expect);
-            plan.connections = CONNECTIONS;
-            plan.measured = SECONDS;
-            plan.warm_up = WARM_UP;
-            let run = generator::run_leniently(&plan, &[&subject.processes]).await?;
-            if let Some(failure) = &run.report.first_failure {
-                eprintln!("{}: {failure}", subject.name);
+impl Contender {
+    fn new(name: String, started: anyhow::Result<(Subject, Option<Prepared>)>) -> Self {
+        let (subject, instead) = match started {
+            Ok((subject, instead)) => (Ok(subject), instead),
+            Err(error) => {
+                eprintln!("{name} does not start: {error:#}");
+                (Err(format!("does not start: {error:#}")), None)
             }
-            failures[at] += run.report.failures;
-            rounds[at].push(Figures::of(&run));
+        };
+        Self { name, subject, instead, rounds: Vec::new(), failures: 0 }
+    }
+
+    /// What it is sent for a test, if it is for it.
+    fn request(&self, test: &Test) -> Option<Prepared> {
+        match &self.instead {
+            None => Some(test.request.clone()),
+            Some(instead) => (test.expect == ANSWER_MARK).then(|| instead.clone()),
         }
     }
-    let figures: Vec<Figures> = rounds.iter().map(|rounds| Figures::median(rounds)).collect();
-    let ours = figures[0];
-    for (at, (subject, figures)) in subjects.iter().zip(&figures).enumerate() {
-        let is_ours = at == 0;
-        let factor = |ratio: f64| match is_ours {
-            true => String::new(),
-            // It did not answer at all.
-            false if figures.rate == 0.0 => "–".to_owned(),
-            false => format!("{ratio:.0}"),
-        };
-        table.row(vec![
-            test.what.to_owned(),
-            subject.name.clone(),
-            per_second(figures.rate),
-            failures[at].to_string(),
-            time(figures.latency.p50),
-            time(figures.latency.p99),
-            format!("{:.1} µs", figures.own),
-            factor(ours.rate / figures.rate),
-            factor(figures.own / ours.own),
-            if is_ours { String::new() } else { test.target.to_owned() },
-        ]);
+
+    /// One round; what goes wrong is kept.
+    async fn measure(&mut self, setting: &Setting, test: &Test) {
+        let (Ok(subject), Some(request)) = (&self.subject, self.request(test)) else { return };
+        let mut plan = subject.plan(ERA, FIXTURE, request, &test.expect);
+        plan.connections = CONNECTIONS;
+        plan.measured = setting.seconds(SECONDS);
+        plan.warm_up = WARM_UP.min(plan.measured);
+        match generator::run_leniently(&plan, &[&subject.processes]).await {
+            Ok(run) => {
+                if let Some(failure) = &run.report.first_failure {
+                    eprintln!("{}: {failure}", self.name);
+                }
+                self.failures += run.report.failures;
+                self.rounds.push(Figures::of(&run));
+            }
+            Err(error) => self.subject = Err(format!("does not answer: {error:#}")),
+        }
+    }
+}
+
+/// The rows of one call; the first contender is ours.
+async fn compare(
+    setting: &Setting,
+    contenders: &mut [Contender],
+    test: &Test,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    for contender in contenders.iter_mut() {
+        (contender.rounds, contender.failures) = (Vec::new(), 0);
+    }
+    for _ in 0..setting.times(ROUNDS) {
+        for contender in contenders.iter_mut() {
+            contender.measure(setting, test).await;
+        }
+    }
+    let ours = Figures::median(&contenders[0].rounds);
+    for (at, contender) in contenders.iter().enumerate() {
+        if contender.request(test).is_none() {
+            continue;
+        }
+        let figures = Figures::median(&contender.rounds);
+        let has_answered = figures.rate > 0.0;
+        let is_reference = contender.name.starts_with(REFERENCE);
+        let mut cells = vec![test.what.to_owned(), contender.name.clone()];
+        match &contender.subject {
+            Err(why) => {
+                let short: String = why.replace('|', "/").chars().take(120).collect();
+                cells.push(format!("– ({short})"));
+            }
+            Ok(_) => cells.extend([
+                per_second(figures.rate),
+                contender.failures.to_string(),
+                time(figures.latency.p50),
+                time(figures.latency.p99),
+                format!("{:.1} µs", figures.own),
+            ]),
+        }
+        cells.resize(7, String::new());
+        let factor = |ratio: f64| if at > 0 && has_answered { format!("{ratio:.0}") } else { String::new() };
+        cells.extend([factor(ours.rate / figures.rate), factor(figures.own / ours.own)]);
+        let verdict = is_reference && has_answered;
+        cells.push(if verdict { test.target.verdict(ours.rate / figures.rate) } else { String::new() });
+        table.row(cells);
     }
     Ok(())
 }

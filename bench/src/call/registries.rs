@@ -18,15 +18,21 @@ pub(super) fn corpus() -> Vec<Domain> {
     (0..SERVERS).map(catalog::server).map(stateless).collect()
 }
 
-/// The same, on upstreams with a handshake, and tools to call.
+/// The same, and tools to call.
+pub(super) fn corpus_to_call() -> Vec<Domain> {
+    let era = Era::Stateless;
+    corpus().into_iter().chain([(era.name().to_owned(), era, FIXTURE.to_owned())]).collect()
+}
+
+/// The same, on upstreams with a handshake.
 pub(super) fn corpus_with_handshake() -> Vec<Domain> {
     let servers = (0..SERVERS).map(catalog::server).map(|name| (name.clone(), Era::Handshake, name));
     servers.chain([(Era::Handshake.name().to_owned(), Era::Handshake, FIXTURE.to_owned())]).collect()
 }
 
-/// 10,000 tools in 10 domains.
-pub(super) fn ten_thousand() -> Vec<Domain> {
-    (0..catalog::THOUSANDS).map(catalog::thousand).map(stateless).collect()
+/// 1,000 tools in each of some domains, at most 10.
+pub(super) fn thousands(domains: usize) -> Vec<Domain> {
+    (0..domains.min(catalog::THOUSANDS)).map(catalog::thousand).map(stateless).collect()
 }
 
 /// One domain of 1,000 tools.

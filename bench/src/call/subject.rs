@@ -1,5 +1,6 @@
 //! What is measured, in front of which upstream: each starts from nothing and ends when it is dropped.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -31,10 +32,12 @@ pub(crate) struct Subject {
     pub(crate) asked: Asked,
     /// `http://ADDRESS:PORT`.
     pub(crate) url: String,
+    /// What every request to it has to say.
+    pub(crate) headers: BTreeMap<String, String>,
     /// Its own processes; the upstream itself has none beside the upstream's.
     pub(crate) processes: Vec<Child>,
     /// What has to stay for as long as it runs.
-    pub(super) _surroundings: Surroundings,
+    pub(crate) _surroundings: Surroundings,
 }
 
 /// What a subject is surrounded by; gone with it.
@@ -83,6 +86,7 @@ impl Subject {
             name,
             asked: Asked::Upstream,
             url,
+            headers: BTreeMap::new(),
             processes: Vec::new(),
             _surroundings: Surroundings::default(),
         }
@@ -96,6 +100,7 @@ impl Subject {
             name,
             asked: Asked::Upstream,
             url,
+            headers: BTreeMap::new(),
             processes: vec![child],
             _surroundings: Surroundings::default(),
         })
@@ -103,20 +108,43 @@ impl Subject {
 
     /// `toolplane standalone` with these upstreams, as `GATEWAY_UPSTREAMS` says them; it has listed all of them.
     pub(crate) async fn standalone(setting: &Setting, upstreams: &Value) -> anyhow::Result<Self> {
+        Self::standalone_with(setting, upstreams, &[]).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn standalone_with(
+        setting: &Setting,
+        upstreams: &Value,
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
-        let program = Program::new(&setting.binary, &["standalone"])
+        let mut program = Program::new(&setting.binary, &["standalone"])
             .with("GATEWAY_HOST", "127.0.0.1")
             .with("GATEWAY_PORT", port.to_string())
             .with("GATEWAY_UPSTREAMS", upstreams.to_string())
             .with("TOOLPLANE_DATA_DIR", folder.path());
+        for (name, value) in variables {
+            program = program.with(name, value);
+        }
         let (mut process, url) = (program.start()?, format!("http://127.0.0.1:{port}"));
         process.until_ready("toolplane standalone", &url).await?;
         let domains = upstreams.as_object().map_or(0, Map::len);
         until_listed(&url, domains).await?;
-        let name = NODE.to_owned();
         let surroundings = Surroundings { _folder: Some(folder), _fleet: None };
-        Ok(Self { name, asked: Asked::Gateway, url, processes: vec![process], _surroundings: surroundings })
+        Ok(Self::gateway(NODE, url, process, surroundings))
+    }
+
+    /// A gateway of one process that asks for nothing beyond MCP.
+    pub(crate) fn gateway(name: &str, url: String, process: Child, surroundings: Surroundings) -> Self {
+        Self {
+            name: name.to_owned(),
+            asked: Asked::Gateway,
+            url,
+            headers: BTreeMap::new(),
+            processes: vec![process],
+            _surroundings: surroundings,
+        }
     }
 
     /// What all of its processes use together.
@@ -140,11 +168,13 @@ impl Subject {
             url: format!("{}{path}", self.url),
             handshake: era != Era::Stateless,
             requests: vec![request],
+            headers: self.headers.clone(),
             expect: expect.to_owned(),
             connections: 1,
             rate: None,
             warm_up: 0.0,
             measured: 1.0,
+            calls: None,
         }
     }
 }

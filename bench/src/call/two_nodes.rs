@@ -2,6 +2,7 @@
 //!
 //! The configuration is the one that is shipped; only what belongs to a machine is replaced in it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -16,6 +17,8 @@ use crate::world::fleet::Fleet;
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/load-balancers/nginx.conf");
 /// Where Debian puts it, which is not on everybody's path.
 const NGINX: [&str; 3] = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"];
+/// What the two of them are called.
+pub(super) const NAME: &str = "two nodes";
 /// The nodes of the example.
 const NODES: [&str; 2] = ["node-1", "node-2"];
 
@@ -53,8 +56,14 @@ pub(super) async fn start(
     child.until_ready("nginx", &url).await?;
     processes.push(child);
     let surroundings = Surroundings { _folder: None, _fleet: Some((fleet, database)) };
-    let name = "two nodes".to_owned();
-    Ok(Some(Subject { name, asked: Asked::Gateway, url, processes, _surroundings: surroundings }))
+    Ok(Some(Subject {
+        name: NAME.to_owned(),
+        asked: Asked::Gateway,
+        url,
+        headers: BTreeMap::new(),
+        processes,
+        _surroundings: surroundings,
+    }))
 }
 
 /// The example for this machine: addresses, places of files, and nothing else.

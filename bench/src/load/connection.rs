@@ -161,7 +161,7 @@ fn request(plan: &Plan, prepared: &Prepared) -> anyhow::Result<Request<Body>> {
         .header(HOST, authority)
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "application/json, text/event-stream");
-    for (name, value) in &prepared.headers {
+    for (name, value) in plan.headers.iter().chain(&prepared.headers) {
         request = request.header(name, value);
     }
     Ok(request.body(Full::new(Bytes::from(prepared.body.clone())))?)
@@ -190,5 +190,8 @@ fn note(shared: &Shared, window: &Window, start: Start, answer: Result<usize, St
     let outcome = Outcome { latency: start.due.elapsed(), late: start.late, answer };
     if let Ok(mut tally) = shared.tally.lock() {
         tally.count(window, outcome);
+        if shared.plan.calls.is_some_and(|calls| tally.calls() >= calls) {
+            shared.enough.notify_one();
+        }
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct Plan {
     pub(crate) handshake: bool,
     /// Sent by each connection in turn.
     pub(crate) requests: Vec<Prepared>,
+    /// On every request, what precedes the first call included.
+    pub(crate) headers: BTreeMap<String, String>,
     /// What every right answer holds.
     pub(crate) expect: String,
     pub(crate) connections: usize,
@@ -22,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) warm_up: f64,
     /// Seconds in which they do.
     pub(crate) measured: f64,
+    /// So many right answers end it earlier.
+    pub(crate) calls: Option<u64>,
 }
 
 /// A request as it is sent.
@@ -59,6 +63,12 @@ pub(crate) struct Times {
     pub(crate) p99: f64,
     pub(crate) p999: f64,
     pub(crate) max: f64,
+}
+
+impl Times {
+    /// Of no answer at all: it meets no target.
+    pub(crate) const NONE: Self =
+        Self { p50: f64::NAN, p90: f64::NAN, p99: f64::NAN, p999: f64::NAN, max: f64::NAN };
 }
 
 impl Report {

@@ -59,6 +59,11 @@ impl Tally {
         }
     }
 
+    /// Right answers so far.
+    pub(super) fn calls(&self) -> u64 {
+        self.latency.len()
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
     pub(super) fn report(&self, measured: Duration, cpu: f64) -> Report {
         let at = |quantile| micros(self.latency.value_at_quantile(quantile));

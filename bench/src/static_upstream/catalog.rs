@@ -22,16 +22,22 @@ pub(crate) enum Callable {
     Large,
     /// A small answer, late.
     Slow,
+    /// No answer, and no head of one.
+    Held,
+    /// The beginning of a stream of events, and no answer.
+    HeldStream,
 }
 
 impl Callable {
-    const ALL: [Self; 3] = [Self::Small, Self::Large, Self::Slow];
+    const ALL: [Self; 5] = [Self::Small, Self::Large, Self::Slow, Self::Held, Self::HeldStream];
 
     fn ending(self) -> &'static str {
         match self {
             Self::Small => "_echo",
             Self::Large => "_blob",
             Self::Slow => "_slow",
+            Self::Held => "_held",
+            Self::HeldStream => "_held_stream",
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use super::answers::{Answers, SLOW_SECONDS};
 use super::catalog::Callable;
+use super::held::{Held, Silence};
 use super::{ANSWER_MARK, Era};
 
 const SESSION: &str = "mcp-session-id";
@@ -31,7 +32,10 @@ struct Shared {
     answers: Answers,
     requests: AtomicU64,
     sessions: AtomicU64,
+    held: Arc<Held>,
 }
+
+type Answer = Response<Either<Full<Bytes>, Silence>>;
 
 #[derive(Deserialize)]
 struct Message<'a> {
@@ -43,12 +47,24 @@ struct Message<'a> {
     params: Option<Params<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Params<'a> {
     #[serde(borrow, default)]
     name: Cow<'a, str>,
     #[serde(borrow, default, rename = "protocolVersion")]
     protocol_version: Option<&'a RawValue>,
+    /// Of calls.
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+    /// Of cancellations.
+    #[serde(borrow, default, rename = "requestId")]
+    request_id: Option<&'a RawValue>,
+}
+
+/// The arguments of every tool to call.
+#[derive(Default, Deserialize)]
+struct Arguments {
+    text: String,
 }
 
 /// Serves until it is ended; says first where.
@@ -57,6 +73,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         answers: Answers::new()?,
         requests: AtomicU64::default(),
         sessions: AtomicU64::default(),
+        held: Arc::default(),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}", listener.local_addr()?);
@@ -77,9 +94,11 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     }
 }
 
-async fn serve(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    if request.uri().path() == "/count" {
-        return json(format!(r#"{{"requests":{}}}"#, shared.requests.load(Ordering::Relaxed)));
+async fn serve(shared: &Shared, request: Request<Incoming>) -> Answer {
+    if request.method() == Method::GET
+        && let Some(answer) = tell(shared, request.uri().path()).await
+    {
+        return answer;
     }
     shared.requests.fetch_add(1, Ordering::Relaxed);
     let (parts, body) = request.into_parts();
@@ -103,15 +122,36 @@ async fn serve(shared: &Shared, request: Request<Incoming>) -> Response<Full<Byt
     answer(shared, era, catalog, message).await
 }
 
-async fn answer(shared: &Shared, era: Era, catalog: &str, message: Message<'_>) -> Response<Full<Bytes>> {
-    let Message { id: Some(id), method, params } = message else { return status(StatusCode::ACCEPTED) };
-    let tool = params.as_ref().map(|params| &*params.name).unwrap_or_default();
+/// What the benchmark itself asks.
+async fn tell(shared: &Shared, path: &str) -> Option<Answer> {
+    if path == "/count" {
+        return Some(json(format!(r#"{{"requests":{}}}"#, shared.requests.load(Ordering::Relaxed))));
+    }
+    if let Some(name) = path.strip_prefix("/arrived/") {
+        shared.held.arrived(name).await;
+        return Some(status(StatusCode::OK));
+    }
+    let (at, how) = shared.held.canceled(path.strip_prefix("/canceled/")?).await;
+    Some(json(format!(r#"{{"at":{at},"how":"{how}"}}"#)))
+}
+
+async fn answer(shared: &Shared, era: Era, catalog: &str, message: Message<'_>) -> Answer {
+    let Message { id, method, params } = message;
+    let Some(id) = id else {
+        if let Some(request) = params.and_then(|params| params.request_id) {
+            shared.held.cancel(request.get());
+        }
+        return status(StatusCode::ACCEPTED);
+    };
     let result = match (&*method, era) {
         ("tools/call", _) => {
-            if Callable::of(tool) == Callable::Slow {
-                tokio::time::sleep(Duration::from_secs(SLOW_SECONDS)).await;
+            let params = params.unwrap_or_default();
+            match Callable::of(&params.name) {
+                Callable::Slow => tokio::time::sleep(Duration::from_secs(SLOW_SECONDS)).await,
+                Callable::Held | Callable::HeldStream => return hold(shared, id, &params).await,
+                Callable::Small | Callable::Large => {}
             }
-            Some(shared.answers.call(era, tool))
+            Some(shared.answers.call(era, &params.name))
         }
         ("tools/list", _) => shared.answers.list(era, catalog),
         ("server/discover", Era::Stateless) => Some(shared.answers.discovery()),
@@ -129,12 +169,20 @@ async fn answer(shared: &Shared, era: Era, catalog: &str, message: Message<'_>) 
     refusal
 }
 
-fn introduction(
-    shared: &Shared,
-    era: Era,
-    id: &RawValue,
-    params: Option<Params<'_>>,
-) -> Response<Full<Bytes>> {
+/// Keeps a caller waiting until it gives up.
+async fn hold(shared: &Shared, id: &RawValue, params: &Params<'_>) -> Answer {
+    let arguments = params.arguments.and_then(|arguments| serde_json::from_str(arguments.get()).ok());
+    let Arguments { text } = arguments.unwrap_or_default();
+    let guard = shared.held.hold(&text, id.get());
+    if Callable::of(&params.name) == Callable::Held {
+        std::future::pending::<()>().await;
+    }
+    let mut answer = Response::new(Either::Right(Silence::new(guard)));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    answer
+}
+
+fn introduction(shared: &Shared, era: Era, id: &RawValue, params: Option<Params<'_>>) -> Answer {
     let asked = params.and_then(|params| params.protocol_version).map(RawValue::get);
     let (id, version) = (id.get(), asked.unwrap_or(r#""2025-06-18""#));
     let mut answer = json(format!(
@@ -147,14 +195,14 @@ fn introduction(
     answer
 }
 
-fn json(body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+fn json(body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-fn status(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+fn status(status: StatusCode) -> Answer {
+    let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = status;
     response
 }

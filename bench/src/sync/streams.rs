@@ -64,7 +64,7 @@ pub(super) async fn run(fleet: &Fleet, registry: &Registry, database: &str) -> a
     );
     Ok(Section {
         id: "sync/streams",
-        title: "Control plane: memory and CPU by connected nodes",
+        title: "Control plane: memory and CPU by connected nodes".to_owned(),
         method,
         table,
     })

@@ -83,8 +83,13 @@ impl Child {
 
     /// Waits until `/readyz` says so.
     pub(crate) async fn until_ready(&mut self, what: &str, url: &str) -> anyhow::Result<()> {
+        self.until_answers(what, url, "/readyz").await
+    }
+
+    /// Waits until a path is answered with 200.
+    pub(crate) async fn until_answers(&mut self, what: &str, url: &str, path: &str) -> anyhow::Result<()> {
         let ready = async {
-            while !http::is_ready(url).await {
+            while !http::is_fine(url, path).await {
                 let ended = self.process.try_wait()?;
                 ensure!(ended.is_none(), "{what} ended ({ended:?}); start it by hand to see why");
                 tokio::time::sleep(POLL).await;
