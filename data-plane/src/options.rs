@@ -12,6 +12,9 @@ use toolplane_registry::policy::Globs;
 use toolplane_registry::{Rejection, Rule, Secret};
 use toolplane_upstream::{connector, limits};
 
+use crate::hooks::Configured;
+use crate::hooks::chain::Keep;
+
 /// Settings of a node.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -70,6 +73,10 @@ pub struct Options {
     pub ready_without_tools: bool,
     /// Has `rmcp` judge even those calls that it certainly accepts: slower, and otherwise the same.
     pub asks_about_every_call: bool,
+    /// Hooks, in the order in which they are asked.
+    pub hooks: Vec<Configured>,
+    /// How much of what callers may see is kept from one call to the next, where hooks allow it.
+    pub keep_visibility: Keep,
     /// What clients can list and call.
     pub exposure: Exposure,
     /// Limits and rules of the way out to upstreams.
@@ -175,6 +182,8 @@ impl Default for Options {
             answer_stall_timeout: Duration::from_secs(30),
             ready_without_tools: false,
             asks_about_every_call: false,
+            hooks: Vec::new(),
+            keep_visibility: Keep::default(),
             exposure: Exposure::default(),
             connector: connector::Options::default(),
             meter: None,

@@ -9,6 +9,8 @@ use toolplane_registry::Rejection;
 use toolplane_upstream::{Client, Connector, connector};
 
 use crate::control_plane::{self, ControlPlanes};
+use crate::hooks;
+use crate::hooks::chain::Chain;
 use crate::jitter::Jitter;
 use crate::live::{Live, Upstreams};
 use crate::mcp::MetaTools;
@@ -56,6 +58,7 @@ pub struct Service {
     guard: Guard,
     metrics: Metrics,
     gate: Gate,
+    hooks: Option<Arc<Chain>>,
 }
 
 /// A view into a running node, for embedding and tests.
@@ -82,7 +85,8 @@ impl Service {
         if let Some(meter) = &options.meter {
             metrics::observe_limits(meter, &live, &gate, client.spare_sessions_by_domain());
         }
-        Ok(Self { options, live, control_planes, last_good, client, guard, metrics, gate })
+        let hooks = hooks::assembly::assemble(&options, &metrics);
+        Ok(Self { options, live, control_planes, last_good, client, guard, metrics, gate, hooks })
     }
 
     /// A handle that stays usable while the node runs.
@@ -93,9 +97,10 @@ impl Service {
     /// Serves until told to stop. Then it is no longer ready, goes on for the drain grace, finishes what is running,
     /// bounded by the drain timeout, and returns; the listener closes last.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
-        let Self { options, live, control_planes, last_good, client, guard, metrics, gate } = self;
+        let Self { options, live, control_planes, last_good, client, guard, metrics, gate, hooks } = self;
         let on_loopback = listener.local_addr()?.ip().is_loopback();
-        let meta_tools = MetaTools::new(&options, &live, &control_planes, (client.clone(), guard), &metrics);
+        let parts = (client.clone(), guard, hooks);
+        let meta_tools = MetaTools::new(&options, &live, &control_planes, parts, &metrics);
         let phases = Phases::new(&options, shutdown, metrics.clone());
         let endpoint = Endpoint::new(&options, Arc::new(meta_tools), on_loopback, &phases.finishing);
         let proxy = Proxy {
