@@ -39,15 +39,18 @@ class ForeignIdentity:
 class Call:
     """One call between its phases."""
 
-    __slots__ = ("arguments_text", "context", "handle", "headers", "id", "session", "touched", "user")
+    __slots__ = ("arguments_text", "context", "found", "handle", "headers", "id", "session", "touched", "user")
 
     def __init__(self, message: Any, now: float) -> None:
         self.id: str = message.id
         self.session: str = message.session
         # Of several values of a header the last one counts, as in the reference.
         self.headers: dict[str, str] = {header.name: header.value for header in message.headers}
+        # Who is calling by the last request.
         self.user: Any = None
         self.handle = ""
+        # Whom our hooks found, by handle; these are not always the same.
+        self.found: tuple[str, Any] | None = None
         self.context: Any = None
         self.arguments_text: str | None = None
         self.touched = now
@@ -105,9 +108,9 @@ class Calls:
             return
         if not handle:
             user = None
-        elif (owner := self._by_handle.get(handle)) is not None:
+        elif (owner := self._by_handle.get(handle)) is not None and owner.found is not None:
             self._touch(owner)
-            user = owner.user
+            user = owner.found[1]
         elif handle.startswith(_MARK):
             raise Stale("the identity is not known here anymore")
         else:
@@ -118,11 +121,11 @@ class Calls:
 
     def identify(self, call: Call, user: Any) -> str:
         """Keeps who is calling until the end of the call, and returns the handle."""
-        if call.handle and self._by_handle.get(call.handle) is call:
-            del self._by_handle[call.handle]
+        self._forget(call)
         self._next_handle += 1
         call.handle = f"{_MARK}{self._instance}:{self._next_handle}"
         call.user = user
+        call.found = (call.handle, user)
         if self._calls.get(call.id) is call:
             self._by_handle[call.handle] = call
         return call.handle
@@ -130,8 +133,13 @@ class Calls:
     def end(self, call_id: str) -> None:
         """Lets everything go that was kept for a call."""
         call = self._calls.pop(call_id, None)
-        if call is not None and self._by_handle.get(call.handle) is call:
-            del self._by_handle[call.handle]
+        if call is not None:
+            self._forget(call)
+
+    def _forget(self, call: Call) -> None:
+        if call.found is not None:
+            self._by_handle.pop(call.found[0], None)
+            call.found = None
 
     def drop_silent(self) -> None:
         """Makes room for one more call, and lets go what was not heard of for too long."""
