@@ -1,7 +1,7 @@
 //! Hooks: what an operator adds to calls, in any language.
 //!
 //! A [`Hook`] is asked in seven phases of a call and before code is run. It may live in this process, which is for
-//! programs that embed a node, or be a service that is reached over gRPC; `docs/HOOKS.md` is the
+//! programs that embed a node, or be a service that is reached over gRPC ([`Service`]); `docs/HOOKS.md` is the
 //! operator's page.
 //!
 //! Owns the order of hooks, what they hand to each other, who wins, and what their failures mean. A phase that no hook
@@ -37,6 +37,7 @@ pub(crate) mod cache;
 pub mod chain;
 pub mod error;
 pub(crate) mod execution;
+pub mod grpc;
 pub mod phase;
 mod result;
 pub mod rules;
@@ -57,6 +58,7 @@ use toolplane_registry::{RawJson, Secret};
 
 pub use self::chain::Keep;
 pub use self::error::{Denial, Error, Failure};
+pub use self::grpc::Service;
 pub use self::phase::{Phase, Phases};
 pub use self::rules::{Configured, OnFailure, Place, Rules};
 

@@ -279,7 +279,7 @@ impl Address {
     }
 
     /// Whether nobody on the way can read along.
-    fn is_private(&self) -> bool {
+    pub fn is_private(&self) -> bool {
         self.is_tls()
             || match self {
                 Self::Unix(_) => true,

@@ -63,6 +63,15 @@ impl Phases {
         Phase::ALL.into_iter().collect()
     }
 
+    /// The set as one number, for keeping it in an atomic.
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// Whether a phase is in it.
     pub fn contains(self, phase: Phase) -> bool {
         self.0 & (1 << phase as u8) != 0

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Hook, Phase};
+use super::{Hook, Phase, Service};
 
 /// What happens to a call when a hook fails: it does not answer, answers late, or answers what makes no sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +46,8 @@ pub struct Configured {
 pub enum Place {
     /// In this process: for programs that embed a node.
     InProcess(Arc<dyn Hook>),
+    /// A service that is reached over gRPC.
+    Service(Service),
 }
 
 impl Default for Rules {
