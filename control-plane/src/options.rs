@@ -9,6 +9,7 @@ use toolplane_registry::{Rejection, Rule, Secret, schema};
 use toolplane_upstream::guard;
 
 use crate::environment::Environment;
+use crate::refresh::TokenSource;
 use crate::registration::credential::Verification;
 
 /// Settings of a control plane.
@@ -64,8 +65,8 @@ pub struct Refresh {
     pub deadline: Duration,
     /// How many upstreams are listed at once.
     pub concurrency: usize,
-    /// Bearer token for listing, for upstreams without credentials of their own.
-    pub auth_token: Option<Secret>,
+    /// Where the bearer token for listing comes from, for upstreams without credentials of their own.
+    pub auth_token: TokenSource,
 }
 
 /// How long records are kept; absent: for ever.
@@ -90,7 +91,12 @@ pub struct Ingest {
 
 impl Default for Refresh {
     fn default() -> Self {
-        Self { interval: None, deadline: Duration::from_secs(10), concurrency: 16, auth_token: None }
+        Self {
+            interval: None,
+            deadline: Duration::from_secs(10),
+            concurrency: 16,
+            auth_token: TokenSource::Nowhere,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod rounds;
 mod schedule;
+pub mod token;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use toolplane_upstream::{Client, auth};
 
 pub use rounds::{Answer, Outcome, Parts, Rounds};
 pub use schedule::Schedule;
+pub use token::TokenSource;
 
 use crate::store::{Listing, Millis};
 
@@ -25,7 +27,7 @@ use crate::store::{Listing, Millis};
 pub struct Lister {
     client: Client,
     deadline: Duration,
-    auth_token: Option<Secret>,
+    auth_token: TokenSource,
 }
 
 /// What an upstream answered.
@@ -39,28 +41,37 @@ pub struct Listed {
 
 impl Lister {
     /// A lister; `auth_token` serves upstreams that have no credentials of their own.
-    pub fn new(client: Client, deadline: Duration, auth_token: Option<Secret>) -> Self {
+    pub fn new(client: Client, deadline: Duration, auth_token: TokenSource) -> Self {
         Self { client, deadline, auth_token }
     }
 
     /// Asks for the tools, with the discovery credentials and never with a caller's.
     pub async fn list(&self, upstream: &Upstream) -> Result<Listed, toolplane_upstream::Error> {
-        let target = self.target(upstream, upstream.listing_url());
+        let token = self.token(upstream).await?;
+        let target = self.target(upstream, upstream.listing_url(), token.as_ref());
         let listing = self.client.list_tools(&target, self.deadline);
         if upstream.discovery_url.is_none() {
             let listing = listing.await?;
             return Ok(Listed { tools: listing.tools, protocol: listing.protocol });
         }
         // Calls go elsewhere, and that may speak otherwise. Where it does not say, calls find out.
-        let called = self.target(upstream, &upstream.url);
+        let called = self.target(upstream, &upstream.url, token.as_ref());
         let (listing, probed) = futures::join!(listing, self.client.probe(&called, self.deadline));
         Ok(Listed { tools: listing?.tools, protocol: probed.unwrap_or_default() })
     }
 
-    fn target(&self, upstream: &Upstream, url: &str) -> Target {
+    /// What an upstream without credentials of its own is shown.
+    async fn token(&self, upstream: &Upstream) -> Result<Option<Secret>, toolplane_upstream::Error> {
+        if upstream.headers.iter().any(|header| header.name == AUTHORIZATION.as_str()) {
+            return Ok(None);
+        }
+        let fetched = self.auth_token.fetch(&upstream.domain).await;
+        fetched.map_err(|error| toolplane_upstream::Error::Credentials(error.to_string()))
+    }
+
+    fn target(&self, upstream: &Upstream, url: &str, token: Option<&Secret>) -> Target {
         let mut headers = upstream.headers.clone();
-        let has_own = headers.iter().any(|header| header.name == AUTHORIZATION.as_str());
-        if let (false, Some(token)) = (has_own, &self.auth_token) {
+        if let Some(token) = token {
             let value = Secret::new(format!("Bearer {}", token.expose()));
             headers.push(Header { name: AUTHORIZATION.to_string(), value });
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toolplane_control_plane::options::{Ingest, Options, Refresh, Retention};
+use toolplane_control_plane::refresh::TokenSource;
 use toolplane_registry::{Secret, schema};
 use toolplane_upstream::{connector, guard};
 
@@ -88,7 +89,7 @@ impl ControlPlane {
                 concurrency: reader
                     .integer(&env::CONTROL_PLANE_REFRESH_CONCURRENCY, (1, 1024))
                     .unwrap_or(refresh.concurrency),
-                auth_token: bearer_token(reader),
+                auth_token: token_source(reader),
             },
             registration: registration::read(reader),
             database_timeout: database_timeout(reader).unwrap_or(DATABASE_PATIENCE),
@@ -225,6 +226,16 @@ fn database_timeout(reader: &mut Reader<'_>) -> Option<Duration> {
         reader.mistake(variable, format!("is longer than {} seconds", LONGEST_DATABASE_TIMEOUT.as_secs()));
     }
     Some(timeout)
+}
+
+/// The file wins over the fixed token, and a token provider over both.
+fn token_source(reader: &mut Reader<'_>) -> TokenSource {
+    let fixed = bearer_token(reader);
+    match (reader.text(&env::REGISTRY_TOKEN_FILE), fixed) {
+        (Some(path), _) => TokenSource::File(path.into()),
+        (None, Some(token)) => TokenSource::Fixed(token),
+        (None, None) => TokenSource::Nowhere,
+    }
 }
 
 fn bearer_token(reader: &mut Reader<'_>) -> Option<Secret> {

@@ -59,6 +59,9 @@ pub enum Error {
         /// The upstream's `data`.
         data: Option<RawJson>,
     },
+    /// What the upstream is to be shown cannot be had; nothing was sent.
+    #[error("the credentials for the upstream cannot be had: {0}")]
+    Credentials(String),
     /// The HTTP client cannot be built.
     #[error("cannot set up the connector: {0}")]
     Setup(String),
@@ -71,7 +74,7 @@ impl Error {
             Self::Refused(_) => ErrorCode::InvalidInput,
             Self::Timeout => ErrorCode::Timeout,
             Self::Setup(_) => ErrorCode::Internal,
-            Self::NoRoom => ErrorCode::Unavailable,
+            Self::NoRoom | Self::Credentials(_) => ErrorCode::Unavailable,
             Self::Connect(_)
             | Self::Tls(_)
             | Self::Interrupted(_)
@@ -93,6 +96,7 @@ impl Error {
                 | Self::Tls(_)
                 | Self::Unauthorized(_)
                 | Self::OldTransport
+                | Self::Credentials(_)
                 | Self::Setup(_)
         )
     }
@@ -114,7 +118,9 @@ impl Error {
     /// Whether the same request may succeed a little later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Timeout | Self::Interrupted(_) | Self::NoRoom => true,
+            Self::Connect(_) | Self::Timeout | Self::Interrupted(_) | Self::NoRoom | Self::Credentials(_) => {
+                true
+            }
             Self::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
             _ => false,
         }
