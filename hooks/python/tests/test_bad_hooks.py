@@ -6,8 +6,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from support import TOOL, Runner, hooks
 
+from support import TOOL, Runner, hooks
 from toolplane_hooks import wire
 
 CODE = grpc.StatusCode

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support import SRC, environment, hooks
 
 EVERY_NAME = """
@@ -37,6 +38,14 @@ tool = ToolEntry(name="a", domain="b", group="g", description="d", input_schema=
 context = Context(tool=tool, arguments={}, headers={})
 assert (context.user, context.extra_headers, context.metadata, context.request_meta) == (None, {}, {}, None)
 assert tool.model_copy(update={"name": "c"}).name == "c" and tool.original_name is None and tool == tool.model_copy()
+assert tool.input_schema == {"type": "object"} and tool.input_schema is tool.input_schema
+assert tool.model_copy(update={"required_scope": "s"}).required_scope == "s" and tool.upstream_url == ""
+try:
+    tool.name = "other"
+except AttributeError:
+    pass
+else:
+    raise AssertionError("a tool can be changed")
 assert ListToolsContext(domain=None, headers={}).user is None
 try:
     OutputGuardHook()

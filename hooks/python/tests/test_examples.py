@@ -10,8 +10,8 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from support import HERE, SRC, hooks
 
+from support import HERE, SRC, hooks
 from toolplane_hooks import wire
 
 EXAMPLES = HERE.parent / "examples"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from support import TOOL, Runner, hooks, running
 
+from support import TOOL, Runner, hooks, running
 from toolplane_hooks import wire
 
 

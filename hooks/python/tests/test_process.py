@@ -13,8 +13,8 @@ from typing import Any
 
 import grpc
 import pytest
-from support import TIMEOUT, TOOL, Runner, command, environment, hooks
 
+from support import TIMEOUT, TOOL, Runner, command, environment, hooks
 from toolplane_hooks import wire
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 
 import pytest
-from support import HERE, SRC
 
+from support import HERE, SRC
 from toolplane_hooks import wire
 
 LOCK = HERE.parents[2] / "proto" / "wire.lock"
