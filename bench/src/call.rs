@@ -18,6 +18,7 @@ mod execute;
 mod figures;
 mod generator;
 mod grid;
+pub(crate) mod hooks;
 mod memory;
 mod meta;
 mod peers;
@@ -40,7 +41,7 @@ pub(crate) async fn run(setting: &Setting) -> anyhow::Result<Vec<Section>> {
         let mut subjects = vec![
             Subject::direct(&upstream),
             Subject::pass_through(&upstream).await?,
-            Subject::standalone(setting, &upstream.domains(&registries::fixtures())).await?,
+            Subject::standalone(setting, &upstream.domains(&registries::fixtures()), &[]).await?,
         ];
         if setting.wants("grid") {
             subjects.extend(two_nodes::start(setting, &upstream, &registries::fixtures()).await?);

@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tables go to stdout, progress to stderr")]
 
 mod call;
+mod hook_service;
 mod load;
 mod pass_through;
 mod report;
@@ -56,6 +57,12 @@ enum Role {
     /// Answers as an upstream
     #[command(hide = true)]
     Upstream,
+    /// Takes part in calls and changes nothing
+    #[command(hide = true)]
+    HookService {
+        /// Where to listen
+        socket: PathBuf,
+    },
     /// Passes requests on
     #[command(hide = true)]
     PassThrough {
@@ -68,6 +75,8 @@ enum Role {
 enum Family {
     /// What a call costs on its way through a node
     Call,
+    /// What hooks cost
+    Hooks,
     /// From a registration to a fleet that serves it
     Sync,
 }
@@ -94,6 +103,7 @@ async fn main() -> anyhow::Result<()> {
         None => {}
         Some(Role::Load) => return load::run().await,
         Some(Role::Upstream) => return static_upstream::run().await,
+        Some(Role::HookService { socket }) => return hook_service::run(socket).await,
         Some(Role::PassThrough { upstream }) => return pass_through::run(upstream).await,
     }
     let binary = binary.canonicalize().with_context(|| format!("no binary at {}", binary.display()))?;
@@ -104,6 +114,11 @@ async fn main() -> anyhow::Result<()> {
         outcome = measure(&families, &setting, &results) => outcome,
         () = told_to_stop() => anyhow::bail!("broken off"),
     }
+}
+
+fn hooks_python() -> Option<std::ffi::OsString> {
+    #[expect(clippy::disallowed_methods, reason = "scripts/bench says so")]
+    std::env::var_os("BENCH_HOOKS_PYTHON")
 }
 
 fn peer(text: &str) -> anyhow::Result<(String, PathBuf)> {
@@ -117,6 +132,7 @@ async fn measure(families: &[Family], setting: &Setting, results: &Path) -> anyh
         let started = Instant::now();
         let sections = match family {
             Family::Call => call::run(setting).await?,
+            Family::Hooks => vec![call::hooks::run(setting, hooks_python()).await?],
             Family::Sync => sync::run(setting).await?,
         };
         for section in sections {

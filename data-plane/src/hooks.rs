@@ -229,3 +229,6 @@ impl Changes {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,7 @@ use crate::hooks::chain::Chain;
 use crate::hooks::visibility::{Scope, Seen};
 use crate::live::{Live, Served};
 use crate::metrics::Metrics;
-use crate::options::{ErrorResults, Options};
+use crate::options::{ErrorResults, InstructionsScope, Options};
 use crate::output_guard::Guard;
 
 /// Where one line per call goes; operators filter it apart from everything else.
@@ -64,6 +64,7 @@ pub(crate) struct MetaTools {
     refresher: Refresher,
     error_results: ErrorResults,
     instructions: Option<String>,
+    instructions_scope: InstructionsScope,
     metrics: Metrics,
     /// Absent where there are no hooks.
     hooks: Option<Arc<Chain>>,
@@ -130,6 +131,7 @@ impl MetaTools {
             ),
             error_results,
             instructions: options.instructions.clone(),
+            instructions_scope: options.instructions_scope,
             metrics: metrics.clone(),
             hooks,
             is_direct: direct::is_on(options),
@@ -165,6 +167,9 @@ impl MetaTools {
             return own.clone();
         }
         let served = self.live.load();
+        if self.instructions_scope == InstructionsScope::All {
+            return instructions::instructions(served.snapshot().all());
+        }
         match self.whole_view(caller, &served).await {
             Ok(view) => instructions::instructions(&view),
             // A caller that the hooks refuse learns it by its first call.

@@ -28,6 +28,8 @@ pub struct Options {
     pub name: String,
     /// Replaces the generated instructions.
     pub instructions: Option<String>,
+    /// Whose domains the generated instructions name.
+    pub instructions_scope: InstructionsScope,
     /// Where control planes answer; tried in order, each until it fails.
     pub control_planes: Vec<Address>,
     /// Presented to the control plane.
@@ -105,6 +107,16 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+/// Whose domains the generated instructions name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InstructionsScope {
+    /// Those that the caller sees.
+    #[default]
+    Caller,
+    /// All of them, also where hooks hide some: the same text for everybody, for which no hook is asked.
+    All,
+}
+
 /// What clients can list and call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Exposure {
@@ -160,6 +172,7 @@ impl Default for Options {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             name: "toolplane".to_owned(),
             instructions: None,
+            instructions_scope: InstructionsScope::default(),
             control_planes: Vec::new(),
             node_token: None,
             control_plane_tls: toolplane_tls::client::Files::default(),

@@ -21,7 +21,7 @@ pub(super) async fn run(setting: &Setting, upstream: &Upstream, is_long: bool) -
     let mut domains = upstream.domains(&registries::corpus());
     let fixture = (Era::Stateless.name().to_owned(), Era::Stateless, FIXTURE.to_owned());
     domains[Era::Stateless.name()] = upstream.domains(&[fixture])[Era::Stateless.name()].clone();
-    let node = Subject::standalone(setting, &domains).await?;
+    let node = Subject::standalone(setting, &domains, &[]).await?;
     let mut table =
         Table::new(&["calls so far", "calls/s", "RSS", "most so far", "since 100,000 calls", "target"]);
     let mut row = |calls: u64, rate: Option<f64>, since: Option<f64>| -> anyhow::Result<f64> {

@@ -78,7 +78,7 @@ pub(super) async fn run(setting: &Setting, upstream: &Upstream) -> anyhow::Resul
     let large =
         [Question::domain()?, Question::schema("`get_tool_schema`, of 10,000 tools", &catalog::thousand(7))?];
     for (domains, questions) in [(registries::corpus(), small), (registries::ten_thousand(), large)] {
-        let node = Subject::standalone(setting, &upstream.domains(&domains)).await?;
+        let node = Subject::standalone(setting, &upstream.domains(&domains), &[]).await?;
         for question in &questions {
             for era in [Era::Stateless, Era::Handshake] {
                 table.row(row(&node, question, era).await?);

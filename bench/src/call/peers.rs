@@ -47,7 +47,7 @@ pub(super) async fn run(setting: &Setting, upstream: &Upstream) -> anyhow::Resul
     ]);
     let mut missing = Vec::new();
     for (domains, tests) in [(registries::corpus_with_handshake(), corpus_tests()?), thousand_tests()?] {
-        let mut subjects = vec![Subject::standalone(setting, &upstream.domains(&domains)).await?];
+        let mut subjects = vec![Subject::standalone(setting, &upstream.domains(&domains), &[]).await?];
         for (name, python) in &setting.peers {
             match reference(name, python, upstream, &domains).await {
                 Ok(subject) => subjects.push(subject),

@@ -31,7 +31,7 @@ pub(super) async fn run(setting: &Setting, upstream: &Upstream) -> anyhow::Resul
         if let Some(mode) = mode {
             domain["session_mode"] = mode.into();
         }
-        let node = Subject::standalone(setting, &json!({ "only": domain })).await?;
+        let node = Subject::standalone(setting, &json!({ "only": domain }), &[]).await?;
         table.row(row(upstream, &node, era, [what, mode.unwrap_or("isolated"), target]).await?);
     }
     let method = format!(

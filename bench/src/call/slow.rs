@@ -27,7 +27,7 @@ pub(super) async fn run(setting: &Setting, upstream: &Upstream) -> anyhow::Resul
     let mut domains = upstream.domains(&[fast_domain]);
     let extra = slow.domains(&[(SLOW_DOMAIN.to_owned(), SLOW_ERA, FIXTURE.to_owned())]);
     domains[SLOW_DOMAIN] = extra[SLOW_DOMAIN].clone();
-    let node = Subject::standalone(setting, &domains).await?;
+    let node = Subject::standalone(setting, &domains, &[]).await?;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         alone.push(Figures::of(&generator::run(&fast(&node), &[&node.processes]).await?));

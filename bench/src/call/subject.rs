@@ -1,5 +1,6 @@
 //! What is measured, in front of which upstream: each starts from nothing and ends when it is dropped.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -101,15 +102,23 @@ impl Subject {
         })
     }
 
-    /// `toolplane standalone` with these upstreams, as `GATEWAY_UPSTREAMS` says them; it has listed all of them.
-    pub(crate) async fn standalone(setting: &Setting, upstreams: &Value) -> anyhow::Result<Self> {
+    /// `toolplane standalone` with these upstreams, as `GATEWAY_UPSTREAMS` says them, and more variables; it has listed
+    /// all of them.
+    pub(crate) async fn standalone(
+        setting: &Setting,
+        upstreams: &Value,
+        variables: &[(&str, OsString)],
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
-        let program = Program::new(&setting.binary, &["standalone"])
+        let mut program = Program::new(&setting.binary, &["standalone"])
             .with("GATEWAY_HOST", "127.0.0.1")
             .with("GATEWAY_PORT", port.to_string())
             .with("GATEWAY_UPSTREAMS", upstreams.to_string())
             .with("TOOLPLANE_DATA_DIR", folder.path());
+        for (name, value) in variables {
+            program = program.with(name, value);
+        }
         let (mut process, url) = (program.start()?, format!("http://127.0.0.1:{port}"));
         process.until_ready("toolplane standalone", &url).await?;
         let domains = upstreams.as_object().map_or(0, Map::len);
@@ -150,7 +159,7 @@ impl Subject {
 }
 
 /// Another role of this program.
-fn this(arguments: &[&str]) -> anyhow::Result<Program> {
+pub(super) fn this(arguments: &[&str]) -> anyhow::Result<Program> {
     Ok(Program::new(std::env::current_exe().context("the path of this program")?, arguments))
 }
 

@@ -152,6 +152,8 @@ variables! {
         "Port to listen on; `0` takes a free one."
     GATEWAY_INSTRUCTIONS = "GATEWAY_INSTRUCTIONS", Node, "built from the registry";
         "Instructions of the MCP handshake, in place of the built-in ones."
+    INSTRUCTIONS_SCOPE = "TOOLPLANE_INSTRUCTIONS_SCOPE", Node, "`caller`";
+        "Which domains the built-in instructions name: those that the `caller` sees, or `all`, also where hooks hide some."
     GATEWAY_ERROR_RESULTS = "GATEWAY_ERROR_RESULTS", Node, "`flagged`";
         "`plain`: errors of meta-tools come as ordinary results, without `isError`."
     GATEWAY_OUTPUT_GUARD = "GATEWAY_OUTPUT_GUARD", Node, "`off`";

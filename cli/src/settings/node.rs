@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use toolplane_data_plane::Address;
 use toolplane_data_plane::hooks::Rules;
-use toolplane_data_plane::options::{Capacity, ErrorResults, Exposure, GuardMode, Options, OutputGuard};
+use toolplane_data_plane::options::{
+    Capacity, ErrorResults, Exposure, GuardMode, InstructionsScope, Options, OutputGuard,
+};
 use toolplane_registry::limits::{self, Limit, Limits};
 use toolplane_upstream::connector;
 use toolplane_upstream::limits::Settings;
@@ -64,6 +66,7 @@ impl Node {
             labels: labels(reader),
             name: reader.text(&env::GATEWAY_NAME).unwrap_or(&defaults.name).to_owned(),
             instructions: reader.text(&env::GATEWAY_INSTRUCTIONS).map(str::to_owned),
+            instructions_scope: instructions_scope(reader),
             control_planes: addresses(reader, flags.control_planes),
             control_plane_tls: tls::client(reader, flags.tls),
             allow_plain_control_plane: reader.flag(&env::CONTROL_PLANE_ALLOW_PLAIN, false),
@@ -206,6 +209,11 @@ fn labels(reader: &mut Reader<'_>) -> BTreeMap<String, String> {
                 .collect()
         })
         .unwrap_or_default()
+}
+
+fn instructions_scope(reader: &mut Reader<'_>) -> InstructionsScope {
+    let words = [("caller", InstructionsScope::Caller), ("all", InstructionsScope::All)];
+    reader.word(&env::INSTRUCTIONS_SCOPE, &words, InstructionsScope::default())
 }
 
 fn error_results(reader: &mut Reader<'_>) -> ErrorResults {

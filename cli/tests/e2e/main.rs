@@ -21,6 +21,7 @@ mod last_good;
 mod metrics;
 mod network;
 mod partition;
+mod python_hooks;
 mod rolling;
 mod secured_upstream;
 mod split;

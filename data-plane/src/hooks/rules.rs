@@ -54,7 +54,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             on_failure: BTreeMap::new(),
-            deadline: Duration::from_secs(2),
+            deadline: Duration::from_secs(5),
             deadlines: BTreeMap::new(),
             max_in_flight: 256,
         }
