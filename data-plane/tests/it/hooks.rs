@@ -10,7 +10,7 @@ use toolplane_data_plane::hooks::{
     Changes, Configured, Context, Denial, Error, Execution, Failure, Hook, Identity, OnFailure, Phase,
     Phases, Place, Reported, Rules, Visible,
 };
-use toolplane_data_plane::options::ErrorResults;
+use toolplane_data_plane::options::{ErrorResults, InstructionsScope};
 use toolplane_registry::RawJson;
 use toolplane_registry::view::Entry;
 use toolplane_testkit::fake_upstream::Fault;
@@ -306,4 +306,45 @@ async fn interleaved_callers_see_and_are_only_themselves() {
     });
     futures::future::join_all(calls).await;
     assert_eq!(log.lock().unwrap().iter().filter(|line| line.as_str() == "h end").count(), 64);
+}
+
+#[tokio::test]
+async fn no_more_answers_are_awaited_than_there_is_room_for() {
+    let log = Log::default();
+    let mut hook = Probe::with("a", &[Phase::BeforeExecute], &log);
+    hook.rules.max_in_flight = 1;
+    let world = world(vec![hook]).await;
+    let hanging = call(&world.node, "execute_tool", SAY, &[("x-do", "hang:before_execute")]);
+    tokio::pin!(hanging);
+    let other = async {
+        while log.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        call(&world.node, "execute_tool", SAY, &[]).await
+    };
+    tokio::select! {
+        result = &mut hanging => panic!("it hangs: {result}"),
+        result = other => assert_eq!(inner(&result)["code"], "hook_failed"),
+    }
+}
+
+#[tokio::test]
+async fn instructions_name_what_the_caller_sees_or_the_same_for_everybody() {
+    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
+    for (instructions_scope, is_told) in [(InstructionsScope::Caller, false), (InstructionsScope::All, true)]
+    {
+        let hooks = vec![Probe::with("a", &Phase::ALL, &Log::default())];
+        let options = Options { hooks, instructions_scope, ..Options::default() };
+        let world = World::start(&["say"], options).await;
+        for (headers, expected) in [
+            (&[("x-hide", "echo.")][..], is_told),
+            (&[("x-do", "deny:authenticate")], is_told),
+            (&[("x-do", "fail:filter_tools")], is_told),
+            (&[], true),
+        ] {
+            let answer = world.node.rpc_with(initialize, headers).await.json();
+            let text = answer["result"]["instructions"].as_str().unwrap();
+            assert_eq!(text.contains("**echo**"), expected, "{headers:?}: {text}");
+        }
+    }
 }
