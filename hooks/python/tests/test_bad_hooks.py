@@ -157,7 +157,7 @@ def test_broken_phases_of_the_reference(tmp_path: Path, phase: str) -> None:
 def test_any_phase_may_deny(tmp_path: Path) -> None:
     with hooks(tmp_path, "denies") as runner:
         answer = runner.authenticate(runner.message())
-        assert (answer.denial.message, answer.denial.code) == ("who are you?", "not_known_")
+        assert (answer.denial.message, answer.denial.code) == ("who are you?", "Not_Known_")
         assert runner.after(runner.message("c2"), "x").denial.code == "withheld"
 
 

@@ -24,8 +24,12 @@ class Clock:
         return self.now
 
 
-def message(call_id: str, handle: str = "", instance: str = "i", **fields: Any) -> wire.Call:
+def message(
+    call_id: str, handle: str = "", instance: str = "i", stranger: str | None = None, **fields: Any
+) -> wire.Call:
     identity = wire.Identity(handle=handle, subject="s") if handle else None
+    if stranger is not None:
+        identity = wire.Identity(subject=stranger)
     return wire.Call(id=call_id, instance=instance, identity=identity, **fields)
 
 
@@ -73,9 +77,11 @@ def test_other_starts_are_stale() -> None:
 
 def test_identities_of_other_services_are_known_by_subject() -> None:
     table = Calls("i")
-    user = table.open(message("a", "their handle")).user
+    user = table.open(message("a", stranger="bob")).user
     assert isinstance(user, ForeignIdentity)
-    assert subject(user) == "s"
+    assert subject(user) == "bob"
+    with pytest.raises(Stale):
+        table.open(message("b", "their handle"))
 
 
 def test_identity_follows_the_request() -> None:
@@ -83,7 +89,7 @@ def test_identity_follows_the_request() -> None:
     call = table.open(message("a"))
     handle = table.identify(call, "alice")
     call.context = SimpleNamespace(user="alice")
-    assert isinstance(table.open(message("a", "theirs")).context.user, ForeignIdentity)
+    assert isinstance(table.open(message("a", stranger="")).context.user, ForeignIdentity)
     assert table.open(message("a")).context.user is None
     assert table.open(message("a", handle)).context.user == "alice"
 

@@ -100,11 +100,11 @@ def _is_swapped(function: Callable[..., Any]) -> bool:
 def bind(hooks: Iterable[Any]) -> dict[str, list[Bound]]:
     """The methods of each phase that some hook implements, in the order of the hooks."""
     bound: dict[str, list[Bound]] = {}
+    protocols = (contexts.Hook, compat.protocol())
     for hook in hooks:
         for phase in PHASES:
             function = getattr(hook, phase, None)
-            # A class may derive from the protocol, whose methods are no hooks.
-            if function is None or getattr(type(hook), phase, None) is getattr(contexts.Hook, phase):
+            if function is None or _is_inherited(hook, phase, protocols):
                 continue
             title = f"{phase} of {_name(hook)}"
             if not callable(function):
@@ -112,6 +112,12 @@ def bind(hooks: Iterable[Any]) -> dict[str, list[Bound]]:
             is_swapped = phase == "after_list_tools" and _is_swapped(function)
             bound.setdefault(phase, []).append(Bound(function, title, is_swapped=is_swapped))
     return bound
+
+
+def _is_inherited(hook: Any, phase: str, protocols: Iterable[type]) -> bool:
+    """Whether a method is only what a class that derives from the protocol has of it."""
+    method = getattr(type(hook), phase, None)
+    return method is not None and any(method is getattr(protocol, phase, None) for protocol in protocols)
 
 
 def _name(hook: Any) -> str:
