@@ -68,6 +68,8 @@ def test_other_starts_are_stale() -> None:
     for instance in ("", "j"):
         with pytest.raises(Stale):
             table.open(message("a", instance=instance))
+    with pytest.raises(Stale):
+        table.open(message(""))
     other = Calls("j")
     handle = other.identify(other.open(message("a", instance="j")), "alice")
     with pytest.raises(Stale):

@@ -97,6 +97,9 @@ class Calls:
         """The call that a request belongs to. Begins to keep it at its first request, unless told not to."""
         if message.instance != self._instance:
             raise Stale("the call began with another start of this hook process")
+        if not message.id:
+            # Calls without ids would be one call, and their callers one caller.
+            raise Stale("the request names no call")
         call = self._calls.get(message.id)
         if call is None:
             call = Call(message, self._clock())
