@@ -65,11 +65,20 @@ class Bound:
                 _THREADS, contextvars.copy_context().run, _call_in_thread, self._function, arguments
             )
             return await outcome if inspect.isawaitable(outcome) else outcome
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_given_up():
+                raise
+            # Everything else, be it `SystemExit`, is the hook's: it must neither end the process nor reach the node.
             if compat.is_denial(error):
                 raise Denied(str(getattr(error, "message", "")), str(getattr(error, "code", ""))) from None
             logger.error("%s raised %s", self.title, type(error).__name__, exc_info=error)
             raise Failed(f"{self.title} raised {type(error).__name__}") from None
+
+
+def _is_given_up() -> bool:
+    """Whether the request was canceled, rather than something that a hook waited for. Python 3.10 cannot tell."""
+    cancelling = getattr(asyncio.current_task(), "cancelling", None)
+    return cancelling is None or cancelling() > 0
 
 
 def _call_in_thread(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
