@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import grpc
@@ -133,6 +134,12 @@ def test_hook_may_raise_anything(tmp_path: Path) -> None:
     [
         ("exits", "before_execute of Exits raised SystemExit"),
         ("plain_stop", "before_execute of PlainStop raised RuntimeError"),
+        ("unusual", "before_execute of RaisesUnusual raised Unusual"),
+        pytest.param(
+            "cancels",
+            "before_execute of Cancels raised CancelledError",
+            marks=pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 cannot tell who canceled"),
+        ),
     ],
 )
 def test_hook_cannot_end_the_process(tmp_path: Path, factory: str, details: str) -> None:
@@ -157,7 +164,7 @@ def test_broken_phases_of_the_reference(tmp_path: Path, phase: str) -> None:
 def test_any_phase_may_deny(tmp_path: Path) -> None:
     with hooks(tmp_path, "denies") as runner:
         answer = runner.authenticate(runner.message())
-        assert (answer.denial.message, answer.denial.code) == ("who are you?", "not_known_")
+        assert (answer.denial.message, answer.denial.code) == ("who are you?", "Not_Known_")
         assert runner.after(runner.message("c2"), "x").denial.code == "withheld"
 
 

@@ -24,8 +24,12 @@ class Clock:
         return self.now
 
 
-def message(call_id: str, handle: str = "", instance: str = "i", **fields: Any) -> wire.Call:
+def message(
+    call_id: str, handle: str = "", instance: str = "i", stranger: str | None = None, **fields: Any
+) -> wire.Call:
     identity = wire.Identity(handle=handle, subject="s") if handle else None
+    if stranger is not None:
+        identity = wire.Identity(subject=stranger)
     return wire.Call(id=call_id, instance=instance, identity=identity, **fields)
 
 
@@ -64,6 +68,8 @@ def test_other_starts_are_stale() -> None:
     for instance in ("", "j"):
         with pytest.raises(Stale):
             table.open(message("a", instance=instance))
+    with pytest.raises(Stale):
+        table.open(message(""))
     other = Calls("j")
     handle = other.identify(other.open(message("a", instance="j")), "alice")
     with pytest.raises(Stale):
@@ -73,9 +79,11 @@ def test_other_starts_are_stale() -> None:
 
 def test_identities_of_other_services_are_known_by_subject() -> None:
     table = Calls("i")
-    user = table.open(message("a", "their handle")).user
+    user = table.open(message("a", stranger="bob")).user
     assert isinstance(user, ForeignIdentity)
-    assert subject(user) == "s"
+    assert subject(user) == "bob"
+    with pytest.raises(Stale):
+        table.open(message("b", "their handle"))
 
 
 def test_identity_follows_the_request() -> None:
@@ -83,7 +91,7 @@ def test_identity_follows_the_request() -> None:
     call = table.open(message("a"))
     handle = table.identify(call, "alice")
     call.context = SimpleNamespace(user="alice")
-    assert isinstance(table.open(message("a", "theirs")).context.user, ForeignIdentity)
+    assert isinstance(table.open(message("a", stranger="")).context.user, ForeignIdentity)
     assert table.open(message("a")).context.user is None
     assert table.open(message("a", handle)).context.user == "alice"
 

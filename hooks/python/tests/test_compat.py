@@ -77,17 +77,46 @@ class ExecutionContext:
         self.extra_headers, self.metadata = extra_headers or {}, metadata or {}
 '''
 
+CLIENT_MANAGER = """
+get_http_headers = lambda include_all=False: {}
+def get_user_headers(*, include_all=False):
+    return get_http_headers(include_all=include_all)
+"""
+
+MCP_TYPES = """
+class TextContent:
+    def __init__(self, type, text, **extra):
+        self.type, self.text, self.extra = type, text, extra
+    @classmethod
+    def model_validate(cls, value):
+        if not isinstance(value["text"], str):
+            raise ValueError("no text")
+        return cls(**value)
+    def model_dump(self, **_):
+        return {"type": self.type, "text": self.text, **self.extra}
+"""
+
 USES_INSTALLED = """
 import fastmcp_gateway
 from fastmcp_gateway import ExecutionDenied
+from fastmcp_gateway.client_manager import get_user_headers
 from fastmcp_gateway.hooks import ExecutionContext
+from mcp.types import TextContent
 class Refused(ExecutionDenied):
     pass
 class Checks:
     async def before_execute(self, context):
         assert isinstance(context, ExecutionContext)
         assert fastmcp_gateway.MARK
-        raise Refused("theirs", code="their_code")
+        assert context.request_meta is None
+        if get_user_headers().get("x-user") != "alice":
+            raise Refused("theirs", code="their_code")
+    async def transform_result(self, context, result):
+        kinds = [isinstance(block, TextContent) for block in result.content]
+        assert kinds == [True, False, True], kinds
+        result.content[2].text = "changed"
+        result.content.append(TextContent("text", "added"))
+        return result
 def factory():
     return [Checks()]
 """
@@ -98,10 +127,22 @@ def test_installed_package_wins(tmp_path: Path) -> None:
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("from fastmcp_gateway.hooks import *\nMARK = True\n")
     (package / "hooks.py").write_text(INSTALLED)
+    (package / "client_manager.py").write_text(CLIENT_MANAGER)
+    (package.parent / "mcp").mkdir()
+    (package.parent / "mcp" / "__init__.py").touch()
+    (package.parent / "mcp" / "types.py").write_text(MCP_TYPES)
     (package.parent / "uses_installed.py").write_text(USES_INSTALLED)
     with hooks(tmp_path, "factory", "uses_installed", PYTHONPATH=f"{package.parent}:{SRC}") as runner:
         answer = runner.before(runner.message())
         assert (answer.denial.message, answer.denial.code) == ("theirs", "their_code")
+        call = runner.message("c2", headers={"x-user": "alice"})
+        assert not runner.before(call).HasField("denial")
+        first = '{ "type":"text", "text":"a", "n":1e400}, {"type":"text", "text": 1}'
+        assert runner.transform(call, '{"content":[' + first + ',{"type":"text","text":"b"}]}').result == (
+            '{"content":['
+            + first.replace("}, {", "},{")
+            + ',{"type":"text","text":"changed"},{"type":"text","text":"added"}]}'
+        )
 
 
 HOOK_RUNNER = """

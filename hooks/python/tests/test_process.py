@@ -7,7 +7,6 @@ import signal
 import socket
 import stat
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -163,15 +162,13 @@ def test_end_is_certain(tmp_path: Path, way: str, factory: str) -> None:
             answer = pending(runner)
             with pytest.raises(grpc.FutureTimeoutError):
                 answer.result(timeout=0.3)
-        begun = time.monotonic()
         if way == "signal":
             runner.process.send_signal(signal.SIGTERM)
         else:
             assert runner.process.stdin is not None
             runner.process.stdin.close()
+        # Sooner than the hooks, which take a minute.
         assert runner.process.wait(TIMEOUT) == 0
-        took = time.monotonic() - begun
-        assert took < (2.0 if factory == "looks" else 8.0)
 
 
 def test_detached_process_outlives_its_input(tmp_path: Path) -> None:

@@ -65,11 +65,20 @@ class Bound:
                 _THREADS, contextvars.copy_context().run, _call_in_thread, self._function, arguments
             )
             return await outcome if inspect.isawaitable(outcome) else outcome
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_given_up():
+                raise
+            # Everything else, be it `SystemExit`, is the hook's: it must neither end the process nor reach the node.
             if compat.is_denial(error):
                 raise Denied(str(getattr(error, "message", "")), str(getattr(error, "code", ""))) from None
             logger.error("%s raised %s", self.title, type(error).__name__, exc_info=error)
             raise Failed(f"{self.title} raised {type(error).__name__}") from None
+
+
+def _is_given_up() -> bool:
+    """Whether the request was canceled, rather than something that a hook waited for. Python 3.10 cannot tell."""
+    cancelling = getattr(asyncio.current_task(), "cancelling", None)
+    return cancelling is None or cancelling() > 0
 
 
 def _call_in_thread(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
@@ -100,11 +109,11 @@ def _is_swapped(function: Callable[..., Any]) -> bool:
 def bind(hooks: Iterable[Any]) -> dict[str, list[Bound]]:
     """The methods of each phase that some hook implements, in the order of the hooks."""
     bound: dict[str, list[Bound]] = {}
+    protocols = (contexts.Hook, compat.protocol())
     for hook in hooks:
         for phase in PHASES:
             function = getattr(hook, phase, None)
-            # A class may derive from the protocol, whose methods are no hooks.
-            if function is None or getattr(type(hook), phase, None) is getattr(contexts.Hook, phase):
+            if function is None or _is_inherited(hook, phase, protocols):
                 continue
             title = f"{phase} of {_name(hook)}"
             if not callable(function):
@@ -112,6 +121,12 @@ def bind(hooks: Iterable[Any]) -> dict[str, list[Bound]]:
             is_swapped = phase == "after_list_tools" and _is_swapped(function)
             bound.setdefault(phase, []).append(Bound(function, title, is_swapped=is_swapped))
     return bound
+
+
+def _is_inherited(hook: Any, phase: str, protocols: Iterable[type]) -> bool:
+    """Whether a method is only what a class that derives from the protocol has of it."""
+    method = getattr(type(hook), phase, None)
+    return method is not None and any(method is getattr(protocol, phase, None) for protocol in protocols)
 
 
 def _name(hook: Any) -> str:

@@ -16,7 +16,6 @@ from . import json_text
 
 MOST_CALLS = 65_536
 LONGEST_SILENCE = 15 * 60.0
-_MARK = "toolplane-hooks-python:"
 _LONGEST_SUBJECT = 256
 
 
@@ -39,7 +38,18 @@ class ForeignIdentity:
 class Call:
     """One call between its phases."""
 
-    __slots__ = ("arguments_text", "context", "found", "handle", "headers", "id", "session", "touched", "user")
+    __slots__ = (
+        "arguments_text",
+        "context",
+        "found",
+        "handle",
+        "headers",
+        "id",
+        "session",
+        "stranger",
+        "touched",
+        "user",
+    )
 
     def __init__(self, message: Any, now: float) -> None:
         self.id: str = message.id
@@ -49,6 +59,8 @@ class Call:
         # Who is calling by the last request.
         self.user: Any = None
         self.handle = ""
+        # The subject of an identity that another hook service found.
+        self.stranger: str | None = None
         # Whom our hooks found, by handle; these are not always the same.
         self.found: tuple[str, Any] | None = None
         self.context: Any = None
@@ -85,6 +97,9 @@ class Calls:
         """The call that a request belongs to. Begins to keep it at its first request, unless told not to."""
         if message.instance != self._instance:
             raise Stale("the call began with another start of this hook process")
+        if not message.id:
+            # Calls without ids would be one call, and their callers one caller.
+            raise Stale("the request names no call")
         call = self._calls.get(message.id)
         if call is None:
             call = Call(message, self._clock())
@@ -102,20 +117,21 @@ class Calls:
         self._calls.move_to_end(call.id)
 
     def _resolve(self, call: Call, message: Any) -> None:
-        """Follows the identity of the request, which another hook service may have replaced."""
+        """Follows the identity of the request: a node sends our own handle, if we gave one."""
         handle = message.identity.handle
-        if handle == call.handle:
+        stranger = message.identity.subject if not handle and message.HasField("identity") else None
+        if handle == call.handle and stranger == call.stranger:
             return
-        if not handle:
-            user = None
-        elif (owner := self._by_handle.get(handle)) is not None and owner.found is not None:
+        user: Any = None
+        if handle:
+            owner = self._by_handle.get(handle)
+            if owner is None or owner.found is None:
+                raise Stale("the identity is not known here anymore")
             self._touch(owner)
             user = owner.found[1]
-        elif handle.startswith(_MARK):
-            raise Stale("the identity is not known here anymore")
-        else:
-            user = ForeignIdentity(message.identity.subject)
-        call.handle, call.user = handle, user
+        elif stranger is not None:
+            user = ForeignIdentity(stranger)
+        call.handle, call.stranger, call.user = handle, stranger, user
         if call.context is not None:
             call.context.user = user
 
@@ -123,7 +139,8 @@ class Calls:
         """Keeps who is calling until the end of the call, and returns the handle."""
         self._forget(call)
         self._next_handle += 1
-        call.handle = f"{_MARK}{self._instance}:{self._next_handle}"
+        call.handle = f"{self._instance}:{self._next_handle}"
+        call.stranger = None
         call.user = user
         call.found = (call.handle, user)
         if self._calls.get(call.id) is call:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from . import contexts, results, tools
 
@@ -128,9 +128,22 @@ def install() -> None:
         sys.meta_path.append(_Finder())
 
 
-def _in_use(name: str, ours: Callable[..., Any]) -> Callable[..., Any]:
+def settle() -> None:
+    """To be called when modules are loaded: the installed package, if one of them imported it, asks us for headers."""
+    client_manager = sys.modules.get(f"{REFERENCE}.client_manager")
+    if client_manager is not None and hasattr(client_manager, "get_http_headers"):
+        # Its `get_user_headers` looks this up at every call. What it has there knows its own requests only.
+        vars(client_manager)["get_http_headers"] = contexts.get_user_headers
+
+
+def _in_use(name: str, ours: Any) -> Any:
     found = getattr(sys.modules.get(f"{REFERENCE}.hooks"), name, None)
     return found if callable(found) else ours
+
+
+def protocol() -> type:
+    """The class `Hook` that hooks may derive from. Its methods are no hooks."""
+    return cast("type", _in_use("Hook", contexts.Hook))
 
 
 def context_classes() -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         logging.basicConfig(stream=sys.stderr, level=given.log_level, format="%(levelname)s %(name)s: %(message)s")
         compat.install()
         loaded = loading.load(options.references(given))
+        compat.settle()
         service = None
         if not loaded.mistakes:
             try:

@@ -22,7 +22,7 @@ _PHASE_NUMBERS = {
     "on_error": wire.PHASE_REPORT_ERROR,
 }
 _EXECUTION = ("before_execute", "transform_result", "after_execute", "on_error")
-_NOT_IN_CODES = re.compile(r"[^a-z0-9_.-]")
+_NOT_IN_CODES = re.compile(r"[^A-Za-z0-9_.-]")
 _LONGEST_CODE = 64
 
 
@@ -220,7 +220,7 @@ class Service:
 
 def denial(response: Callable[..., Any], denied: binding.Denied) -> Any:
     """The answer that refuses a call; characters that a code cannot have become `_`."""
-    code = _NOT_IN_CODES.sub("_", denied.code.lower())[:_LONGEST_CODE]
+    code = _NOT_IN_CODES.sub("_", denied.code)[:_LONGEST_CODE]
     message = denied.message.encode("utf-8", "replace").decode("utf-8")
     return response(denial=wire.Denial(message=message, code=code))
 

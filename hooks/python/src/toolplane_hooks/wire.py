@@ -108,9 +108,13 @@ def _build() -> tuple[dict[str, Any], dict[str, dict[str, tuple[Any, Any]]]]:
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(duration_pb2.DESCRIPTOR.serialized_pb)
     pool.AddSerializedFile(file.finish().SerializeToString())
+    make_class: Any = getattr(message_factory, "GetMessageClass", None)
+    if make_class is None:
+        # protobuf before 4.22, which Debian 12 has.
+        make_class = message_factory.MessageFactory(pool).GetPrototype
 
     def message_class(full_name: str) -> Any:
-        return message_factory.GetMessageClass(pool.FindMessageTypeByName(full_name))
+        return make_class(pool.FindMessageTypeByName(full_name))
 
     names: dict[str, Any] = {name: message_class(f"{PACKAGE}.{name}") for name in file.messages if "." not in name}
     for enum in file.enums.values():

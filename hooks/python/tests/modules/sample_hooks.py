@@ -145,6 +145,32 @@ def exits() -> list[Any]:
     return [Exits()]
 
 
+class Cancels:
+    """Waits for something that somebody canceled."""
+
+    async def before_execute(self, context: Any) -> None:
+        waiting = asyncio.get_running_loop().create_future()
+        waiting.cancel()
+        await waiting
+
+
+def cancels() -> list[Any]:
+    return [Cancels()]
+
+
+class Unusual(BaseException):
+    """Not an `Exception`."""
+
+
+class RaisesUnusual:
+    async def before_execute(self, context: Any) -> None:
+        raise Unusual("s3cret")
+
+
+def unusual() -> list[Any]:
+    return [RaisesUnusual()]
+
+
 class Garbage:
     """Does what the header asks for."""
 
