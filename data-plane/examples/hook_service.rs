@@ -97,15 +97,12 @@ impl HookService for Keys {
     ) -> Result<Response<wire::BeforeExecuteResponse>, Status> {
         let call = self.check(request.into_inner().call)?;
         let mut answer = wire::BeforeExecuteResponse::default();
-        match call.identity {
-            Some(identity) => {
-                let (name, value) = ("x-caller-role".to_owned(), identity.subject);
-                answer.extra_headers.push(wire::Header { name, value });
-            }
-            None => {
-                let (message, code) = ("an API key is needed".to_owned(), "unauthenticated".to_owned());
-                answer.denial = Some(wire::Denial { message, code });
-            }
+        if let Some(identity) = call.identity {
+            let (name, value) = ("x-caller-role".to_owned(), identity.subject);
+            answer.extra_headers.push(wire::Header { name, value });
+        } else {
+            let (message, code) = ("an API key is needed".to_owned(), "unauthenticated".to_owned());
+            answer.denial = Some(wire::Denial { message, code });
         }
         Ok(Response::new(answer))
     }

@@ -145,9 +145,7 @@ impl Metrics {
 
 impl Instruments {
     fn new(meter: &Meter, on: bool) -> Self {
-        let counter = |name, unit, description| {
-            meter.u64_counter(name).with_unit(unit).with_description(description).build()
-        };
+        let counter = |name, unit, description| counter(meter, name, unit, description);
         let seconds = |name, description| {
             let builder = meter.f64_histogram(name).with_unit("s").with_description(description);
             builder.with_boundaries(SECONDS.to_vec()).build()
@@ -214,6 +212,10 @@ pub(crate) fn observe_limits(meter: &Meter, live: &Arc<Live>, gate: &Gate, spare
     let live = Arc::downgrade(live);
     load::observe(meter, &live, gate);
     upstreams::observe(meter, &live, spares);
+}
+
+fn counter(meter: &Meter, name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
+    meter.u64_counter(name).with_unit(unit).with_description(description).build()
 }
 
 fn outcome(word: &'static str) -> KeyValue {

@@ -224,5 +224,5 @@ fn new_id() -> String {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         return format!("call-{}", NEXT.fetch_add(1, Ordering::Relaxed));
     }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:032x}", u128::from_be_bytes(bytes))
 }

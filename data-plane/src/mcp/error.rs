@@ -184,7 +184,8 @@ impl Error {
             }
             Self::Execution { tool, domain, reason: _ }
             | Self::UpstreamTimeout { tool, domain }
-            | Self::GuardRejected { tool, domain } => Some(Details::Call { tool, domain }),
+            | Self::GuardRejected { tool, domain }
+            | Self::Denied { tool: Some((tool, domain)), denial: _ } => Some(Details::Call { tool, domain }),
             Self::UpstreamUnavailable { tool, domain, reason: _, retry_after }
             | Self::Overloaded { tool, domain, reason: _, retry_after } => {
                 Some(Details::Later { tool, domain, retry_after_seconds: seconds(*retry_after) })
@@ -197,7 +198,6 @@ impl Error {
                 Some(Details::RequestState { meta_tool: EXECUTE_TOOL, request_state: problem.word() })
             }
             Self::Usage { meta_tool, reason: _ } => Some(Details::MetaTool { meta_tool }),
-            Self::Denied { tool: Some((tool, domain)), denial: _ } => Some(Details::Call { tool, domain }),
             Self::Denied { tool: None, denial: _ } | Self::Hook | Self::Refresh(_) | Self::RateLimited => {
                 None
             }
