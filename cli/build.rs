@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut list = String::from("[\n");
     for path in &files {
         println!("cargo::rerun-if-changed={}", path.display());
-        let name = path.file_name().ok_or("a file without a name")?;
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or("a file without a name")?;
+        let path = path.to_str().ok_or("a path that is no text")?;
         writeln!(list, "    ({name:?}, include_str!({path:?})),")?;
     }
     list.push(']');

@@ -117,7 +117,6 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn hooks_python() -> Option<std::ffi::OsString> {
-    #[expect(clippy::disallowed_methods, reason = "scripts/bench says so")]
     std::env::var_os("BENCH_HOOKS_PYTHON")
 }
 

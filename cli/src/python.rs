@@ -55,14 +55,15 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// Starts the process and waits until it has loaded what the settings name.
-    pub(crate) async fn start(settings: &Python, data_dir: &Path) -> Result<Self, Failure> {
+    /// Starts the process and waits until it has loaded what the settings name, if they name something.
+    pub(crate) async fn start(settings: Option<&Python>, data_dir: &Path) -> Result<Option<Self>, Failure> {
+        let Some(settings) = settings else { return Ok(None) };
         let package = package::unpack(&data_dir.join("python"))?;
         let (socket, folder) = socket(data_dir)?;
         let mut arguments: Vec<OsString> =
             vec!["-m".into(), "toolplane_hooks".into(), "--socket".into(), socket.clone().into()];
         arguments.extend(settings.arguments().into_iter().map(Into::into));
-        let python_path = settings.python_path.clone().map(Into::into);
+        let python_path = settings.path.clone().map(Into::into);
         let launch = Launch { interpreter: settings.interpreter.clone(), arguments, package, python_path };
         let process = match Process::start(&launch, START_DEADLINE).await {
             Ok(process) => process,
@@ -70,7 +71,7 @@ impl Runner {
         };
         tracing::info!(hook.phases = %process.ready(), "Python hooks are loaded");
         let Python { has_hooks, has_token_provider, .. } = *settings;
-        Ok(Self { launch, process, socket, has_hooks, has_token_provider, _folder: folder })
+        Ok(Some(Self { launch, process, socket, has_hooks, has_token_provider, _folder: folder }))
     }
 
     /// Has a control plane ask it for tokens, if there is somebody to ask.

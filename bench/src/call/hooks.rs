@@ -1,6 +1,9 @@
 //! What a hook adds to a call: none, one behind a Unix socket, one in Python.
 
 use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::Context as _;
 
 use super::figures::{Figures, median, per_second, time};
 use super::subject::{Subject, Upstream, this};
@@ -22,35 +25,12 @@ const WARM_UP: f64 = 0.5;
 pub(crate) async fn run(setting: &Setting, python: Option<OsString>) -> anyhow::Result<Section> {
     let upstream = Upstream::start().await?;
     let folder = tempfile::tempdir()?;
-    let (socket, socket_path) = (folder.path().join("hooks.sock"), folder.path());
+    let socket = folder.path().join("hooks.sock");
     let mut program = this(&["hook-service"])?;
     program.arguments.push(socket.clone().into());
     let (_service, _) = program.start_and_listen().await?;
-    std::fs::write(socket_path.join("quiet_hooks.py"), PYTHON)?;
-
-    let domains = upstream.domains(&registries::fixtures());
-    let mut subjects = vec![
-        (Subject::standalone(setting, &domains, &[]).await?, "no hooks", ""),
-        (
-            Subject::standalone(setting, &domains, &[("TOOLPLANE_HOOKS", prefixed("unix:", &socket))])
-                .await?,
-            "one service on a Unix socket",
-            "≤ 200 µs p50",
-        ),
-    ];
-    match python {
-        None => eprintln!("BENCH_HOOKS_PYTHON names no interpreter with grpcio: Python is not measured"),
-        Some(python) => {
-            let variables = [
-                ("TOOLPLANE_HOOKS_PYTHON", python),
-                ("PYTHONPATH", socket_path.into()),
-                ("GATEWAY_HOOK_MODULE", "quiet_hooks:create".into()),
-                ("GATEWAY_ALLOWED_HOOK_PREFIXES", "quiet_hooks".into()),
-            ];
-            let subject = Subject::standalone(setting, &domains, &variables).await?;
-            subjects.push((subject, "one hook in Python", "≤ 1 ms p50"));
-        }
-    }
+    std::fs::write(folder.path().join("quiet_hooks.py"), PYTHON)?;
+    let subjects = subjects(setting, &upstream, &socket, python).await?;
     let mut rounds = vec![Vec::new(); subjects.len()];
     for _ in 0..ROUNDS {
         for ((subject, ..), rounds) in subjects.iter().zip(&mut rounds) {
@@ -88,6 +68,38 @@ pub(crate) async fn run(setting: &Setting, python: Option<OsString>) -> anyhow::
     })
 }
 
+/// Whom to measure, how it is called, and its target.
+async fn subjects(
+    setting: &Setting,
+    upstream: &Upstream,
+    socket: &Path,
+    python: Option<OsString>,
+) -> anyhow::Result<Vec<(Subject, &'static str, &'static str)>> {
+    let domains = upstream.domains(&registries::fixtures());
+    let mut subjects = vec![
+        (Subject::standalone(setting, &domains, &[]).await?, "no hooks", ""),
+        (
+            Subject::standalone(setting, &domains, &[("TOOLPLANE_HOOKS", prefixed("unix:", socket))]).await?,
+            "one service on a Unix socket",
+            "≤ 200 µs p50",
+        ),
+    ];
+    match python {
+        None => eprintln!("BENCH_HOOKS_PYTHON names no interpreter with grpcio: Python is not measured"),
+        Some(python) => {
+            let variables = [
+                ("TOOLPLANE_HOOKS_PYTHON", python),
+                ("PYTHONPATH", socket.parent().context("a folder")?.into()),
+                ("GATEWAY_HOOK_MODULE", "quiet_hooks:create".into()),
+                ("GATEWAY_ALLOWED_HOOK_PREFIXES", "quiet_hooks".into()),
+            ];
+            let subject = Subject::standalone(setting, &domains, &variables).await?;
+            subjects.push((subject, "one hook in Python", "≤ 1 ms p50"));
+        }
+    }
+    Ok(subjects)
+}
+
 async fn measure(upstream: &Upstream, subject: &Subject) -> anyhow::Result<Figures> {
     let request = calls::execute(subject.asked, Era::Stateless, &Callable::Small.tool(Era::Stateless));
     let mut plan = subject.plan(Era::Stateless, FIXTURE, request, ANSWER_MARK);
@@ -96,7 +108,7 @@ async fn measure(upstream: &Upstream, subject: &Subject) -> anyhow::Result<Figur
     Ok(Figures::of(&generator::run(&plan, &[&subject.processes, &upstream.processes]).await?))
 }
 
-fn prefixed(scheme: &str, path: &std::path::Path) -> OsString {
+fn prefixed(scheme: &str, path: &Path) -> OsString {
     let mut text = OsString::from(scheme);
     text.push(path);
     text

@@ -39,10 +39,7 @@ pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result
     let _scraped = telemetry.listen().await?;
     let signals = Signals::listen()?;
     let mut folder = Folder::open(dir.path(), &dir.lock())?;
-    let runner = match &python {
-        Some(settings) => Some(Runner::start(settings, dir.path()).await?),
-        None => None,
-    };
+    let runner = Runner::start(python.as_ref(), dir.path()).await?;
     if let Some(runner) = &runner {
         runner.serve_control_plane(&mut control);
     }
@@ -57,7 +54,7 @@ pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result
     tracing::info!(%address, "serving the admin API at {address}");
     let shutdown = CancellationToken::new();
     let running = async {
-        let outcome = alongside(runner, service.run(vec![listener], shutdown.clone())).await;
+        let outcome = Box::pin(alongside(runner, service.run(vec![listener], shutdown.clone()))).await;
         drop(folder);
         outcome.map_err(listen::control_failure)
     };

@@ -57,10 +57,7 @@ pub(crate) async fn run(args: DataPlaneArgs, variables: &Variables) -> Result<()
     let signals = Signals::listen()?;
     node.options.validate().map_err(|rejections| listen::settings_failure(&rejections))?;
     let mut folder = Folder::open(dir.path(), &dir.node_lock())?;
-    let runner = match &python {
-        Some(settings) => Some(Runner::start(settings, dir.path()).await?),
-        None => None,
-    };
+    let runner = Runner::start(python.as_ref(), dir.path()).await?;
     if let Some(runner) = &runner {
         runner.serve_node(&mut node);
     }
@@ -77,7 +74,7 @@ pub(crate) async fn run(args: DataPlaneArgs, variables: &Variables) -> Result<()
     tracing::info!(%url, "serving MCP at {url}");
     let shutdown = CancellationToken::new();
     let running = async {
-        let outcome = alongside(runner, service.run(listener, shutdown.clone())).await;
+        let outcome = Box::pin(alongside(runner, service.run(listener, shutdown.clone()))).await;
         drop(folder);
         outcome.map_err(Failure::failed)
     };

@@ -40,10 +40,7 @@ impl Gateway {
         python: Option<&Python>,
     ) -> Result<Self, Failure> {
         let mut folder = Folder::open(dir.path(), &dir.lock())?;
-        let python = match python {
-            Some(settings) => Some(Runner::start(settings, dir.path()).await?),
-            None => None,
-        };
+        let python = Runner::start(python, dir.path()).await?;
         if let Some(runner) = &python {
             runner.serve_control_plane(&mut control);
             runner.serve_node(&mut node);
@@ -106,7 +103,7 @@ impl Gateway {
             control_stop.cancel();
             outcome.map_err(Failure::failed)
         };
-        let (control, node) = alongside(python, async { tokio::join!(control, node) }).await;
+        let (control, node) = Box::pin(alongside(python, async { tokio::join!(control, node) })).await;
         drop(folder);
         control.and(node)
     }

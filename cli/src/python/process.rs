@@ -1,7 +1,6 @@
 //! One process of the Python hooks.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -78,7 +77,9 @@ impl Process {
         let Some(Ready { ready: true, phases }) = ready else {
             return Err(give_up(child, said, heard).await);
         };
-        heard.iter().for_each(|line| pass_on(line));
+        for line in &heard {
+            pass_on(line);
+        }
         let mut readers = JoinSet::new();
         readers.spawn(pass_all_on(lines));
         readers.spawn(pass_all_on(said));
@@ -123,7 +124,7 @@ async fn first_line(
         tokio::select! {
             line = lines.next_line() => return line.ok().flatten(),
             line = said.next_line(), if is_open => match line {
-                Ok(Some(line)) => keep(heard, line),
+                Ok(Some(line)) => keep(heard, &line),
                 Ok(None) | Err(_) => is_open = false,
             },
         }
@@ -150,7 +151,7 @@ async fn give_up(
     };
     let rest = async {
         while let Ok(Some(line)) = said.next_line().await {
-            keep(&mut heard, line);
+            keep(&mut heard, &line);
         }
     };
     // A process that it started may hold its output open.
@@ -160,14 +161,14 @@ async fn give_up(
     Ended { why, said: heard }
 }
 
-fn keep(heard: &mut Vec<String>, line: String) {
+fn keep(heard: &mut Vec<String>, line: &str) {
     if line.trim().is_empty() {
         return;
     }
     if heard.len() == MAX_LINES {
         heard.remove(0);
     }
-    heard.push(cut(&line).to_string());
+    heard.push(cut(line));
 }
 
 async fn pass_all_on(mut lines: Lines<BufReader<impl AsyncRead + Unpin>>) {
@@ -181,6 +182,6 @@ fn pass_on(line: &str) {
 }
 
 /// A line without control characters, cut where it is long.
-fn cut(line: &str) -> impl fmt::Display {
-    line.chars().filter(|c| !c.is_control()).take(MAX_LINE_CHARS).collect::<String>()
+fn cut(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).take(MAX_LINE_CHARS).collect()
 }

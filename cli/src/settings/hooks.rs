@@ -50,7 +50,7 @@ pub(crate) struct Python {
     /// The interpreter.
     pub(crate) interpreter: PathBuf,
     /// `PYTHONPATH` as it is.
-    pub(crate) python_path: Option<String>,
+    pub(crate) path: Option<String>,
     /// Flags and values.
     arguments: Vec<(&'static str, String)>,
     /// Whether hooks or an authorizer are among it.
@@ -91,7 +91,7 @@ impl Python {
     pub(crate) fn read(reader: &mut Reader<'_>, planes: Planes) -> Option<Self> {
         let mut python = Self {
             interpreter: reader.text(&env::HOOKS_PYTHON).unwrap_or("python3").into(),
-            python_path: reader.text(&env::PYTHONPATH).map(ToOwned::to_owned),
+            path: reader.text(&env::PYTHONPATH).map(ToOwned::to_owned),
             arguments: Vec::new(),
             has_hooks: false,
             has_token_provider: false,
@@ -260,8 +260,8 @@ fn seconds(number: f64) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
-    fn read<T>(variables: Variables, read: impl FnOnce(&mut Reader<'_>) -> T) -> (T, String) {
-        let mut reader = Reader::new(&variables);
+    fn read<T>(variables: &Variables, read: impl FnOnce(&mut Reader<'_>) -> T) -> (T, String) {
+        let mut reader = Reader::new(variables);
         let value = read(&mut reader);
         let mistakes: Vec<String> = reader.into_mistakes().iter().map(ToString::to_string).collect();
         (value, mistakes.join("\n"))
@@ -270,12 +270,12 @@ mod tests {
     #[test]
     fn services_are_urls_or_say_more() {
         let (found, mistakes) =
-            read([("TOOLPLANE_HOOKS", "unix:///run/h.sock, https://hooks.example:7500")].into(), services);
+            read(&[("TOOLPLANE_HOOKS", "unix:///run/h.sock, https://hooks.example:7500")].into(), services);
         assert_eq!((found.len(), mistakes.as_str()), (2, ""));
         let json = r#"[{"url":"http://127.0.0.1:1","name":"authz","deadline":0.5,"deadlines":{"filter_tools":2},
             "on_failure":{"after_execute":"fail_open"},"max_in_flight":4,"headers":["authorization"]}]"#;
         let (found, mistakes) = read(
-            [("TOOLPLANE_HOOKS", json), ("TOOLPLANE_HOOKS_ON_FAILURE", "transform_result=fail_open")].into(),
+            &[("TOOLPLANE_HOOKS", json), ("TOOLPLANE_HOOKS_ON_FAILURE", "transform_result=fail_open")].into(),
             services,
         );
         let [one] = &found[..] else { panic!("{mistakes}") };
@@ -297,14 +297,14 @@ mod tests {
             (r#"[{"url":"http://h","on_failure":"open"}]"#, "`fail_open`"),
             (r#"[{"url":"http://h","deadline":-1}]"#, "not a deadline"),
         ] {
-            let (_, mistakes) = read([("TOOLPLANE_HOOKS", value)].into(), services);
+            let (_, mistakes) = read(&[("TOOLPLANE_HOOKS", value)].into(), services);
             assert!(mistakes.starts_with("TOOLPLANE_HOOKS: ") && mistakes.contains(expected), "{mistakes}");
         }
     }
 
     #[test]
     fn python_code_needs_its_prefixes_and_a_name() {
-        let python = |variables| read(variables, |reader| Python::read(reader, Planes::Both));
+        let python = |variables: Variables| read(&variables, |reader| Python::read(reader, Planes::Both));
         assert_eq!(python(Variables::default()).0, None);
         let (_, mistakes) = python([("GATEWAY_HOOK_MODULE", "a:b")].into());
         assert!(mistakes.contains("GATEWAY_ALLOWED_HOOK_PREFIXES"), "{mistakes}");

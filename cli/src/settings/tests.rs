@@ -190,9 +190,9 @@ fn modules_that_are_not_carried_over_are_refused_where_they_would_have_been_load
         ("GATEWAY_MIDDLEWARE_MODULE", "GATEWAY_ALLOWED_MIDDLEWARE_PREFIXES"),
     ] {
         let with = Variables::from([(module, "my.module:create"), (prefixes, "my")]);
-        assert!(super::read(&with, refuse_unsupported).is_err(), "{module}");
+        assert!(read(&with, refuse_unsupported).is_err(), "{module}");
         let without = Variables::from([(module, "my.module:create")]);
-        assert!(super::read(&without, refuse_unsupported).is_ok(), "{module}");
+        assert!(read(&without, refuse_unsupported).is_ok(), "{module}");
     }
 }
 
