@@ -63,7 +63,7 @@ async fn every_phase_travels_and_the_service_hears_of_the_end() {
 #[tokio::test]
 async fn answers_that_make_no_sense_refuse_the_call_in_the_same_words() {
     let hooks = FakeHooks::start().await;
-    let world = world(&hooks, Duration::from_millis(300)).await;
+    let world = world(&hooks, Duration::from_secs(3)).await;
     assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
     let mut told = Vec::new();
     for behavior in [
