@@ -14,11 +14,11 @@
 //! [`registries`] are what they share, [`side_by_side`] runs what most of them want.
 
 mod added;
-mod calls;
+pub(crate) mod calls;
 mod cancel;
 mod execute;
-mod figures;
-mod generator;
+pub(crate) mod figures;
+pub(crate) mod generator;
 mod grid;
 mod large;
 mod memory;
@@ -26,11 +26,11 @@ mod meta;
 mod million;
 mod peer;
 mod peers;
-mod registries;
+pub(crate) mod registries;
 mod requests;
 mod side_by_side;
 mod slow;
-mod subject;
+pub(crate) mod subject;
 mod two_nodes;
 
 use crate::group::{Group, Part, one};

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use crate::report::{self, Section, Table};
 use crate::world::machine;
-use crate::{Setting, call, sync};
+use crate::{Setting, call, hooks, sync};
 
 /// What can be measured.
-pub(crate) const GROUPS: &[Group] = &[call::GROUP, sync::GROUP];
+pub(crate) const GROUPS: &[Group] = &[call::GROUP, hooks::GROUP, sync::GROUP];
 
 /// Measurements of one subject.
 #[derive(Debug, Clone, Copy)]

@@ -10,6 +10,8 @@
 
 mod call;
 mod group;
+mod hook_service;
+mod hooks;
 mod load;
 mod pass_through;
 mod report;
@@ -62,6 +64,12 @@ enum Role {
     /// Answers as an upstream
     #[command(hide = true)]
     Upstream,
+    /// Takes part in calls and changes nothing
+    #[command(hide = true)]
+    HookService {
+        /// Where to listen
+        socket: PathBuf,
+    },
     /// Passes requests on
     #[command(hide = true)]
     PassThrough {
@@ -110,6 +118,7 @@ async fn main() -> anyhow::Result<()> {
         None => {}
         Some(Role::Load) => return load::run().await,
         Some(Role::Upstream) => return static_upstream::run().await,
+        Some(Role::HookService { socket }) => return hook_service::run(socket).await,
         Some(Role::PassThrough { upstream }) => return pass_through::run(upstream).await,
     }
     let binary = binary.canonicalize().with_context(|| format!("no binary at {}", binary.display()))?;

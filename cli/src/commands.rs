@@ -5,7 +5,7 @@ mod control_plane;
 mod data_plane;
 mod demo;
 mod export;
-mod folder;
+pub(crate) mod folder;
 mod gateway;
 mod headers;
 pub(crate) mod listen;
@@ -88,6 +88,12 @@ fn start_log(
     }
     for Variable { name, .. } in settings::without_effect(variables) {
         tracing::warn!(variable = name, "`{name}` is set and has no effect in this release");
+    }
+    if let Some(Variable { name, .. }) = settings::ignored_token_provider(variables) {
+        tracing::warn!(
+            variable = name,
+            "the token provider is ignored, because `{name}` does not say where it may be from"
+        );
     }
     Ok(telemetry)
 }

@@ -24,6 +24,7 @@ mod limits;
 mod manifest;
 mod mcp_client;
 mod output;
+mod python;
 mod settings;
 mod shutdown;
 mod telemetry;

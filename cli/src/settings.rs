@@ -3,6 +3,7 @@
 //! Pure: a map of variables goes in, settings or every mistake at once come out. Nothing is opened or bound here.
 
 pub(crate) mod control_plane;
+pub(crate) mod hooks;
 mod local;
 mod logging;
 pub(crate) mod node;
@@ -15,6 +16,7 @@ mod unsupported;
 mod upstreams;
 
 pub(crate) use control_plane::{ControlPlane, Database};
+pub(crate) use hooks::{Planes, Python, ignored_token_provider};
 pub(crate) use local::DataDir;
 pub(crate) use logging::{LogFormat, Logging};
 pub(crate) use node::Node;

@@ -5,6 +5,7 @@
 //! shared by all of them, if anything is. Never sends anything to an upstream; that is [`crate::refresh`].
 
 mod file;
+mod service;
 mod tokens;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use toolplane_registry::upstream::{Header, Upstream};
 use toolplane_registry::{Domain, Secret};
 use toolplane_upstream::Client;
 
+pub use self::service::TokenService;
 use self::tokens::{Token, Tokens};
 use crate::metrics::Metrics;
 

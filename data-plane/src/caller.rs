@@ -3,20 +3,77 @@
 //! Owns the one visibility check: everything that lists, counts, suggests, shows a schema or executes asks for the
 //! caller's view first and looks at nothing else.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
-use toolplane_registry::{Snapshot, View};
+use toolplane_registry::RawJson;
+
+use crate::hooks::Phase;
+use crate::hooks::chain::Chain;
+use crate::hooks::error::Refusal;
+use crate::hooks::visibility::{self, Scope, Seen};
+use crate::hooks::visit::Visit;
+use crate::live::Served;
 
 /// The author of one request.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     /// The request's headers; what of them reaches an upstream is decided per domain.
     pub(crate) headers: HeaderMap,
+    /// What hooks know of the call; absent where there are none.
+    visit: Option<Arc<Visit>>,
 }
 
 impl Caller {
-    /// What this caller sees of a snapshot. Nothing hides tools from a caller yet, so everybody sees all.
-    #[expect(clippy::unused_self, reason = "the single point where identity narrows the view")]
-    pub(crate) fn view<'s>(&self, snapshot: &'s Snapshot) -> &'s View {
-        snapshot.all()
+    /// Somebody of whom nothing but the headers is known yet.
+    pub(crate) fn new(headers: HeaderMap) -> Self {
+        Self { headers, visit: None }
+    }
+
+    /// Has the hooks find out who this is. Once per call of a meta-tool; the call ends with the last clone.
+    pub(crate) async fn identified(
+        self,
+        chain: Option<&Arc<Chain>>,
+        request_meta: Option<&RawJson>,
+    ) -> Result<Self, Refusal> {
+        let Some(chain) = chain else { return Ok(self) };
+        let visit = Box::pin(Visit::begin(chain, self.headers.clone(), request_meta.cloned())).await?;
+        Ok(Self { visit: Some(Arc::new(visit)), ..self })
+    }
+
+    /// The same caller for a call that its code makes.
+    #[expect(dead_code, reason = "what code mode runs nested calls with")]
+    pub(crate) fn nested(&self, session: &str) -> Self {
+        let visit = self.visit.as_ref().map(|visit| Arc::new(visit.nested(session)));
+        Self { headers: self.headers.clone(), visit }
+    }
+
+    /// Whether the hooks let this caller run code. Where there is nobody to ask, everybody may.
+    #[expect(dead_code, reason = "what code mode asks first")]
+    pub(crate) async fn authorize_code(&self) -> Result<(), Refusal> {
+        match &self.visit {
+            Some(visit) => Box::pin(visit.authorize_code()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Who this is, where a hook knows.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        self.visit.as_ref()?.subject()
+    }
+
+    /// What the phases around an execution need.
+    pub(crate) fn visit(&self) -> Option<&Visit> {
+        self.visit.as_deref()
+    }
+
+    /// What this caller sees of a snapshot, as far as the scope asks.
+    pub(crate) async fn view<'s>(&self, served: &'s Served, scope: Scope<'_>) -> Result<Seen<'s>, Refusal> {
+        match &self.visit {
+            Some(visit) if visit.chain().takes_part(Phase::FilterTools) => {
+                Box::pin(visibility::seen(visit, served, scope)).await
+            }
+            _ => Ok(Seen::All(served.snapshot().all())),
+        }
     }
 }

@@ -16,7 +16,8 @@
 //!
 //! [`Options`] → [`Service`] → [`Handle`]. `service` assembles; `sync` follows the control plane and `live` holds
 //! what it accepted; `mcp` names the meta-tools and dispatches to one file each; `rest` forwards registration and
-//! answers probes; `shed` refuses what is too much; `caller` says who is calling and what that caller sees.
+//! answers probes; `shed` refuses what is too much; `caller` says who is calling and what that caller sees, which is for
+//! the hooks to say where there are any ([`hooks`]).
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,6 +41,7 @@ pub mod control_plane;
 #[doc(hidden)]
 pub mod fuzzing;
 mod held_back;
+pub mod hooks;
 pub mod jitter;
 pub mod live;
 mod mcp;

@@ -14,6 +14,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use toolplane_registry::snapshot::Builder;
+use toolplane_registry::view::kin::Kin;
 use toolplane_registry::{Domain, Rejection, Snapshot, Version};
 use toolplane_upstream::auth::ForwardGlobs;
 use toolplane_upstream::connector::Secured;
@@ -35,6 +36,8 @@ pub struct Served {
     states: States,
     /// Of domains with TLS settings of their own, from the same moment on.
     pools: Pools,
+    /// Which tools depend on each other for their names; found out when somebody first asks.
+    kin: OnceLock<Kin>,
 }
 
 /// Holds what is served. Loading is one atomic read; swapping wakes those who wait for a version.
@@ -80,7 +83,7 @@ impl Served {
             }
         }
         if rejections.is_empty() {
-            Ok(Self { snapshot, forward, states: States::new(), pools: Pools::new() })
+            Ok(Self { snapshot, forward, states: States::new(), pools: Pools::new(), kin: OnceLock::new() })
         } else {
             Err(rejections)
         }
@@ -101,6 +104,11 @@ impl Served {
         self.pools.get(domain)
     }
 
+    /// Which tools depend on each other for their names. Costs a pass over the registry when it is first asked for.
+    pub(crate) fn kin(&self) -> &Kin {
+        self.kin.get_or_init(|| Kin::of(self.snapshot.all()))
+    }
+
     /// What is counted of each upstream, by domain.
     pub fn readings(&self) -> impl Iterator<Item = (&Domain, Reading)> {
         self.states.iter().map(|(domain, state)| (domain, state.read()))
@@ -119,7 +127,8 @@ impl Live {
     pub(crate) fn new(upstreams: Upstreams) -> Self {
         let nothing = Builder::new(Version::none()).build().expect("an empty snapshot is consistent");
         let (states, pools) = (States::new(), Pools::new());
-        let served = Served { snapshot: nothing, forward: BTreeMap::new(), states, pools };
+        let (forward, kin) = (BTreeMap::new(), OnceLock::new());
+        let served = Served { snapshot: nothing, forward, states, pools, kin };
         Self {
             current: ArcSwap::from_pointee(served),
             upstreams,

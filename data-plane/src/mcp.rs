@@ -29,8 +29,7 @@ use std::sync::Arc;
 
 use rmcp::model::Tool;
 use tokio::time::Instant;
-use toolplane_registry::RawJson;
-use toolplane_registry::view::Entry;
+use toolplane_registry::{RawJson, View};
 use toolplane_upstream::Client;
 use toolplane_upstream::client::Listen;
 use toolplane_upstream::connector::Room;
@@ -47,9 +46,11 @@ use self::refresh_registry::Refresher;
 use self::reply::{Outcome, Reply};
 use crate::caller::Caller;
 use crate::control_plane::ControlPlanes;
+use crate::hooks::chain::Chain;
+use crate::hooks::visibility::{Scope, Seen};
 use crate::live::{Live, Served};
 use crate::metrics::Metrics;
-use crate::options::{ErrorResults, Options};
+use crate::options::{ErrorResults, InstructionsScope, Options};
 use crate::output_guard::Guard;
 
 /// Where one line per call goes; operators filter it apart from everything else.
@@ -63,7 +64,10 @@ pub(crate) struct MetaTools {
     refresher: Refresher,
     error_results: ErrorResults,
     instructions: Option<String>,
+    instructions_scope: InstructionsScope,
     metrics: Metrics,
+    /// Absent where there are no hooks.
+    hooks: Option<Arc<Chain>>,
     /// Whether upstream tools can be called by name.
     is_direct: bool,
 }
@@ -106,7 +110,7 @@ impl MetaTools {
         options: &Options,
         live: &Arc<Live>,
         control_planes: &ControlPlanes,
-        (client, guard): (Client, Guard),
+        (client, guard, hooks): (Client, Guard, Option<Arc<Chain>>),
         metrics: &Metrics,
     ) -> Self {
         let error_results = options.error_results;
@@ -127,7 +131,9 @@ impl MetaTools {
             ),
             error_results,
             instructions: options.instructions.clone(),
+            instructions_scope: options.instructions_scope,
             metrics: metrics.clone(),
+            hooks,
             is_direct: direct::is_on(options),
         }
     }
@@ -143,20 +149,48 @@ impl MetaTools {
     }
 
     /// What a client can list.
-    pub(crate) fn tools(&self, caller: &Caller) -> Vec<Tool> {
+    pub(crate) async fn tools(&self, caller: Caller) -> Vec<Tool> {
         let mut tools = definitions::tools().to_vec();
         if self.is_direct {
-            tools.extend(direct::tools(caller.view(self.live.load().snapshot())));
+            let served = self.live.load();
+            match self.whole_view(caller, &served).await {
+                Ok(view) => tools.extend(direct::tools(&view)),
+                Err(error) => tracing::debug!(error.code = error.kind(), "tools are not listed"),
+            }
         }
         tools
     }
 
     /// What a client is told when it connects.
-    pub(crate) fn instructions(&self, caller: &Caller) -> String {
-        self.instructions.clone().unwrap_or_else(|| {
-            let served = self.live.load();
-            instructions::instructions(caller.view(served.snapshot()))
-        })
+    pub(crate) async fn instructions(&self, caller: Caller) -> String {
+        if let Some(own) = &self.instructions {
+            return own.clone();
+        }
+        let served = self.live.load();
+        if self.instructions_scope == InstructionsScope::All {
+            return instructions::instructions(served.snapshot().all());
+        }
+        match self.whole_view(caller, &served).await {
+            Ok(view) => instructions::instructions(&view),
+            // A caller that the hooks refuse learns it by its first call.
+            Err(error) => {
+                tracing::debug!(error.code = error.kind(), "instructions name no domain");
+                instructions::instructions(&View::default())
+            }
+        }
+    }
+
+    /// Everything that a caller sees, outside of a call.
+    async fn whole_view<'s>(&self, caller: Caller, served: &'s Served) -> Result<Seen<'s>, Error> {
+        let caller = self.known(caller, None).await?;
+        Ok(caller.view(served, Scope::All).await?)
+    }
+
+    /// Has the hooks find out who calls.
+    async fn known(&self, caller: Caller, request_meta: Option<&RawJson>) -> Result<Caller, Error> {
+        let caller = caller.identified(self.hooks.as_ref(), request_meta).await?;
+        Span::current().record("gateway.subject", caller.subject().map(brief).as_deref());
+        Ok(caller)
     }
 
     /// Answers one call. One snapshot is loaded here and held throughout.
@@ -167,21 +201,28 @@ impl MetaTools {
             DISCOVER_TOOLS => tracing::info_span!(
                 "gateway.discover_tools",
                 gateway.domain = Empty,
+                gateway.subject = Empty,
                 gateway.result_count = Empty,
                 gateway.error_code = Empty
             ),
             GET_TOOL_SCHEMA => tracing::info_span!(
                 "gateway.get_tool_schema",
                 gateway.tool_name = Empty,
+                gateway.subject = Empty,
                 gateway.error_code = Empty
             ),
             EXECUTE_TOOL => tracing::info_span!(
                 "gateway.execute_tool",
                 gateway.tool_name = Empty,
                 gateway.domain = Empty,
+                gateway.subject = Empty,
                 gateway.error_code = Empty
             ),
-            REFRESH_REGISTRY => tracing::info_span!("gateway.refresh_registry", gateway.error_code = Empty),
+            REFRESH_REGISTRY => tracing::info_span!(
+                "gateway.refresh_registry",
+                gateway.subject = Empty,
+                gateway.error_code = Empty
+            ),
             _ => Span::none(),
         };
         trace_context::follow(&span, &call.caller.headers);
@@ -189,7 +230,7 @@ impl MetaTools {
         let wraps = matches!(meta_tool, DISCOVER_TOOLS | GET_TOOL_SCHEMA | REFRESH_REGISTRY);
         let began = Instant::now();
         let outcome = self.dispatch(&served, call).instrument(span.clone()).await;
-        let code = outcome.as_ref().err().map(Error::code);
+        let code = outcome.as_ref().err().map(Error::kind);
         span.record("gateway.error_code", code);
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(target: ACCESS_LOG, parent: &span, meta_tool, error.code = code, duration_ms, "answered");
@@ -203,35 +244,40 @@ impl MetaTools {
 
     async fn dispatch(&self, served: &Served, call: Call) -> Result<Outcome, Error> {
         let Call { name, arguments, caller, extras } = call;
-        let view = caller.view(served.snapshot());
         let arguments = arguments.as_ref();
+        let meta = extras.meta.as_ref();
         match name.as_str() {
             DISCOVER_TOOLS => {
                 let arguments = arguments::read::<Discover>(&name, arguments)?.checked()?;
                 Span::current().record("gateway.domain", arguments.domain.as_deref().map(brief).as_deref());
-                let found = discover_tools::discover(view, &arguments)?;
+                let caller = self.known(caller, meta).await?;
+                let found = discover_tools::answer(&caller, served, &arguments).await?;
                 Span::current().record("gateway.result_count", found.count);
                 Ok(Reply::wrapped(&found.text).into())
             }
             GET_TOOL_SCHEMA => {
                 let GetSchema { tool_name } = arguments::read(&name, arguments)?;
                 Span::current().record("gateway.tool_name", &*brief(&tool_name));
-                Ok(Reply::wrapped(&get_tool_schema::schema(view, &tool_name)?).into())
+                let caller = self.known(caller, meta).await?;
+                Ok(Reply::wrapped(&get_tool_schema::answer(&caller, served, &tool_name).await?).into())
             }
             EXECUTE_TOOL => {
                 let call = arguments::read::<Execute>(&name, arguments)?.checked()?;
                 Span::current().record("gateway.tool_name", &*brief(&call.tool_name));
+                let caller = self.known(caller, meta).await?;
                 // Boxed: the way through the upstream client is the one long state machine here.
                 Box::pin(self.executor.execute(served, &caller, call, extras)).await
             }
             REFRESH_REGISTRY => {
                 let Refresh {} = arguments::read(&name, arguments)?;
+                let caller = self.known(caller, meta).await?;
                 Ok(Reply::wrapped(&self.refresher.refresh(served, &caller).await?).into())
             }
-            _ if self.is_direct && view.get(&name).is_some() => {
+            // A name that nobody has is unknown whoever asks.
+            _ if self.is_direct && served.snapshot().all().get(&name).is_some() => {
                 let call = Execute { tool_name: name, arguments: arguments.cloned() };
-                let form = |_: &Entry, result| Ok(direct::reply(result));
-                Box::pin(self.executor.execute_as(served, &caller, call, extras, form)).await
+                let caller = self.known(caller, meta).await?;
+                Box::pin(self.executor.execute_directly(served, &caller, call, extras)).await
             }
             _ => {
                 let reason = "is not a tool of this gateway itself; execute_tool runs the tools that \

@@ -4,6 +4,7 @@
 //! number the registry bounds. Never a tool, an id or anything that a caller wrote. Where the numbers go is not
 //! known here: a [`Meter`] is handed in, and without one nothing is measured.
 
+mod hooks;
 mod load;
 mod served;
 mod upstreams;
@@ -19,6 +20,7 @@ use toolplane_upstream::Error as UpstreamError;
 use toolplane_upstream::client::SpareSessions;
 use toolplane_upstream::limits::call::Error as CallError;
 
+pub(crate) use self::hooks::HookCall;
 use crate::live::{Live, Upstreams};
 use crate::options::Capacity;
 use crate::shed::Gate;
@@ -47,6 +49,7 @@ struct Instruments {
     upstream_calls: Counter<u64>,
     upstream_duration: Histogram<f64>,
     limits: Counter<u64>,
+    hooks: hooks::Instruments,
 }
 
 /// A limit that somebody ran into.
@@ -123,6 +126,11 @@ impl Metrics {
         UpstreamCall(self.0.on.then(|| (self.clone(), Instant::now(), domain.clone())))
     }
 
+    /// Follows one question to a hook.
+    pub(crate) fn hook_call(&self, hook: &Arc<str>, phase: &'static str) -> HookCall {
+        HookCall::begin(self.0.on.then(|| self.0.hooks.clone()), hook, phase)
+    }
+
     /// Notes that somebody ran into a limit.
     pub(crate) fn limit(&self, limit: Limit) {
         let limit = match limit {
@@ -137,9 +145,7 @@ impl Metrics {
 
 impl Instruments {
     fn new(meter: &Meter, on: bool) -> Self {
-        let counter = |name, unit, description| {
-            meter.u64_counter(name).with_unit(unit).with_description(description).build()
-        };
+        let counter = |name, unit, description| counter(meter, name, unit, description);
         let seconds = |name, description| {
             let builder = meter.f64_histogram(name).with_unit("s").with_description(description);
             builder.with_boundaries(SECONDS.to_vec()).build()
@@ -196,6 +202,7 @@ impl Instruments {
                 "Requests and connections that ran into a limit, by `toolplane.limit`: `body_size`, `body_time`, \
                  `answer_time`, or `head_time`, by which idle connections end, too.",
             ),
+            hooks: hooks::Instruments::new(meter),
         }
     }
 }
@@ -205,6 +212,10 @@ pub(crate) fn observe_limits(meter: &Meter, live: &Arc<Live>, gate: &Gate, spare
     let live = Arc::downgrade(live);
     load::observe(meter, &live, gate);
     upstreams::observe(meter, &live, spares);
+}
+
+fn counter(meter: &Meter, name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
+    meter.u64_counter(name).with_unit(unit).with_description(description).build()
 }
 
 fn outcome(word: &'static str) -> KeyValue {

@@ -12,6 +12,9 @@ use toolplane_registry::policy::Globs;
 use toolplane_registry::{Rejection, Rule, Secret};
 use toolplane_upstream::{connector, limits};
 
+use crate::hooks::Configured;
+use crate::hooks::chain::Keep;
+
 /// Settings of a node.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -25,6 +28,8 @@ pub struct Options {
     pub name: String,
     /// Replaces the generated instructions.
     pub instructions: Option<String>,
+    /// Whose domains the generated instructions name.
+    pub instructions_scope: InstructionsScope,
     /// Where control planes answer; tried in order, each until it fails.
     pub control_planes: Vec<Address>,
     /// Presented to the control plane.
@@ -70,6 +75,10 @@ pub struct Options {
     pub ready_without_tools: bool,
     /// Has `rmcp` judge even those calls that it certainly accepts: slower, and otherwise the same.
     pub asks_about_every_call: bool,
+    /// Hooks, in the order in which they are asked.
+    pub hooks: Vec<Configured>,
+    /// How much of what callers may see is kept from one call to the next, where hooks allow it.
+    pub keep_visibility: Keep,
     /// What clients can list and call.
     pub exposure: Exposure,
     /// Limits and rules of the way out to upstreams.
@@ -96,6 +105,16 @@ pub enum Address {
     Tcp(Uri),
     /// `unix:/path/to/socket`.
     Unix(PathBuf),
+}
+
+/// Whose domains the generated instructions name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InstructionsScope {
+    /// Those that the caller sees.
+    #[default]
+    Caller,
+    /// All of them, also where hooks hide some: the same text for everybody, for which no hook is asked.
+    All,
 }
 
 /// What clients can list and call.
@@ -153,6 +172,7 @@ impl Default for Options {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             name: "toolplane".to_owned(),
             instructions: None,
+            instructions_scope: InstructionsScope::default(),
             control_planes: Vec::new(),
             node_token: None,
             control_plane_tls: toolplane_tls::client::Files::default(),
@@ -175,6 +195,8 @@ impl Default for Options {
             answer_stall_timeout: Duration::from_secs(30),
             ready_without_tools: false,
             asks_about_every_call: false,
+            hooks: Vec::new(),
+            keep_visibility: Keep::default(),
             exposure: Exposure::default(),
             connector: connector::Options::default(),
             meter: None,
@@ -270,7 +292,7 @@ impl Address {
     }
 
     /// Whether nobody on the way can read along.
-    fn is_private(&self) -> bool {
+    pub fn is_private(&self) -> bool {
         self.is_tls()
             || match self {
                 Self::Unix(_) => true,

@@ -9,6 +9,9 @@ use toolplane_registry::Rejection;
 use toolplane_upstream::{Client, Connector, connector};
 
 use crate::control_plane::{self, ControlPlanes};
+use crate::hooks::assembly;
+use crate::hooks::chain::Chain;
+use crate::hooks::grpc::Background;
 use crate::jitter::Jitter;
 use crate::live::{Live, Upstreams};
 use crate::mcp::MetaTools;
@@ -56,6 +59,7 @@ pub struct Service {
     guard: Guard,
     metrics: Metrics,
     gate: Gate,
+    hooks: (Option<Arc<Chain>>, Vec<Background>),
 }
 
 /// A view into a running node, for embedding and tests.
@@ -82,7 +86,8 @@ impl Service {
         if let Some(meter) = &options.meter {
             metrics::observe_limits(meter, &live, &gate, client.spare_sessions_by_domain());
         }
-        Ok(Self { options, live, control_planes, last_good, client, guard, metrics, gate })
+        let hooks = assembly::assemble(&options, &metrics);
+        Ok(Self { options, live, control_planes, last_good, client, guard, metrics, gate, hooks })
     }
 
     /// A handle that stays usable while the node runs.
@@ -93,9 +98,11 @@ impl Service {
     /// Serves until told to stop. Then it is no longer ready, goes on for the drain grace, finishes what is running,
     /// bounded by the drain timeout, and returns; the listener closes last.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
-        let Self { options, live, control_planes, last_good, client, guard, metrics, gate } = self;
+        let Self { options, live, control_planes, last_good, client, guard, metrics, gate, hooks } = self;
         let on_loopback = listener.local_addr()?.ip().is_loopback();
-        let meta_tools = MetaTools::new(&options, &live, &control_planes, (client.clone(), guard), &metrics);
+        let (hooks, hook_tasks) = hooks;
+        let parts = (client.clone(), guard, hooks);
+        let meta_tools = MetaTools::new(&options, &live, &control_planes, parts, &metrics);
         let phases = Phases::new(&options, shutdown, metrics.clone());
         let endpoint = Endpoint::new(&options, Arc::new(meta_tools), on_loopback, &phases.finishing);
         let proxy = Proxy {
@@ -119,6 +126,9 @@ impl Service {
         // Requests in flight may still wait for a version, so following outlasts the listener.
         let follow_until = CancellationToken::new();
         tasks.spawn(follower.run(follow_until.clone()));
+        for hooks in hook_tasks {
+            tasks.spawn(hooks.run(follow_until.clone()));
+        }
 
         tokio::select! {
             served = serve::serve(listener, router, phases.clone(), &gate) => served?,
@@ -168,6 +178,7 @@ async fn let_go(phases: &Phases, client: &Client) {
 /// Every mistake of the settings and of the certificate files that they name.
 fn check(options: &Options) -> Result<(), Vec<Rejection>> {
     let mut rejections = options.validate().err().unwrap_or_default();
+    rejections.extend(assembly::check(&options.hooks));
     if options.control_planes.iter().any(Address::is_tls) {
         rejections.extend(options.control_plane_tls.check().err().into_iter().flatten());
     }

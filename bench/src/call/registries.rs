@@ -8,7 +8,7 @@ use crate::static_upstream::catalog::{self, FIXTURE};
 const SERVERS: usize = 70;
 
 /// One domain for each way of speaking to an upstream, with tools to call.
-pub(super) fn fixtures() -> Vec<Domain> {
+pub(crate) fn fixtures() -> Vec<Domain> {
     let domain = |era: Era| (era.name().to_owned(), era, FIXTURE.to_owned());
     [Era::Stateless, Era::Handshake, Era::Sessions].map(domain).to_vec()
 }

@@ -180,7 +180,7 @@ impl Subject {
 }
 
 /// Another role of this program.
-fn this(arguments: &[&str]) -> anyhow::Result<Program> {
+pub(crate) fn this(arguments: &[&str]) -> anyhow::Result<Program> {
     Ok(Program::new(std::env::current_exe().context("the path of this program")?, arguments))
 }
 

@@ -10,9 +10,10 @@ use super::{listen, start_log};
 use crate::args::ControlPlaneArgs;
 use crate::env::{self, Variables};
 use crate::exit::Failure;
+use crate::python::{Runner, alongside};
 use crate::settings::control_plane::{Flags, Listen};
 use crate::settings::tls::ServerFlags;
-use crate::settings::{self, ControlPlane, DataDir, Logging};
+use crate::settings::{self, ControlPlane, DataDir, Logging, Planes, Python};
 use crate::shutdown::{self, Signals};
 
 const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
@@ -20,7 +21,7 @@ const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
 pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result<(), Failure> {
     let ControlPlaneArgs { data_dir, database_url, listen, tls_cert_file, tls_key_file, tls_client_ca_file } =
         args;
-    let (logging, dir, control, drain) = settings::read(variables, |reader| {
+    let (logging, dir, mut control, drain, python) = settings::read(variables, |reader| {
         let logging = (Logging::read(reader), settings::Telemetry::read(reader));
         settings::refuse_unsupported(reader);
         let dir = DataDir::read(reader, data_dir.data_dir.as_deref());
@@ -31,12 +32,17 @@ pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result
         };
         let flags = Flags { database_url: database_url.as_deref(), listen: listen.as_deref(), tls };
         let control = ControlPlane::read(reader, &dir, &flags);
-        (logging, dir, control, reader.seconds(&env::DRAIN_TIMEOUT).unwrap_or(DEFAULT_DRAIN))
+        let drain = reader.seconds(&env::DRAIN_TIMEOUT).unwrap_or(DEFAULT_DRAIN);
+        (logging, dir, control, drain, Python::read(reader, Planes::Control))
     })?;
     let telemetry = start_log(&logging.0, &logging.1, variables)?;
     let _scraped = telemetry.listen().await?;
     let signals = Signals::listen()?;
     let mut folder = Folder::open(dir.path(), &dir.lock())?;
+    let runner = Runner::start(python.as_ref(), dir.path()).await?;
+    if let Some(runner) = &runner {
+        runner.serve_control_plane(&mut control);
+    }
     let listen = control.listen.map_or_else(Listen::fallback, Ok).map_err(Failure::usage)?;
     let scheme = if control.options.tls.is_some() { "https" } else { "http" };
     let (listener, address) = bind(&listen, scheme, &dir, &mut folder).await?;
@@ -48,7 +54,7 @@ pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result
     tracing::info!(%address, "serving the admin API at {address}");
     let shutdown = CancellationToken::new();
     let running = async {
-        let outcome = service.run(vec![listener], shutdown.clone()).await;
+        let outcome = Box::pin(alongside(runner, service.run(vec![listener], shutdown.clone()))).await;
         drop(folder);
         outcome.map_err(listen::control_failure)
     };

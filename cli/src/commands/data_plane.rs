@@ -13,8 +13,9 @@ use super::{listen, start_log};
 use crate::args::DataPlaneArgs;
 use crate::env::{self, Variables};
 use crate::exit::Failure;
+use crate::python::{Runner, alongside};
 use crate::settings::tls::ClientFlags;
-use crate::settings::{self, DataDir, Logging, Node, node};
+use crate::settings::{self, DataDir, Logging, Node, Planes, Python, node};
 use crate::shutdown::{self, Signals};
 
 /// A node of a fleet has a load balancer in front that needs time to notice; elsewhere nobody wants to wait.
@@ -30,7 +31,7 @@ pub(crate) async fn run(args: DataPlaneArgs, variables: &Variables) -> Result<()
         client_cert_file,
         client_key_file,
     } = args;
-    let (logging, dir, node) = settings::read(variables, |reader| {
+    let (logging, dir, mut node, python) = settings::read(variables, |reader| {
         let logging = (Logging::read(reader), settings::Telemetry::read(reader));
         settings::refuse_unsupported(reader);
         let dir = DataDir::read(reader, data_dir.data_dir.as_deref());
@@ -49,14 +50,18 @@ pub(crate) async fn run(args: DataPlaneArgs, variables: &Variables) -> Result<()
             reader
                 .mistake(&env::CONTROL_PLANE_ADDRESS, "must name a control plane, or use `--control-plane`");
         }
-        (logging, dir, node)
+        (logging, dir, node, Python::read(reader, Planes::Node))
     })?;
     let telemetry = start_log(&logging.0, &logging.1, variables)?;
     let _scraped = telemetry.listen().await?;
     let signals = Signals::listen()?;
-    let Node { options, has_id, host, port, token_file: from_variable } = node;
-    options.validate().map_err(|rejections| listen::settings_failure(&rejections))?;
+    node.options.validate().map_err(|rejections| listen::settings_failure(&rejections))?;
     let mut folder = Folder::open(dir.path(), &dir.node_lock())?;
+    let runner = Runner::start(python.as_ref(), dir.path()).await?;
+    if let Some(runner) = &runner {
+        runner.serve_node(&mut node);
+    }
+    let Node { options, has_id, host, port, token_file: from_variable, python_rules: _ } = node;
     make_private(&dir.node())?;
     let node_token = token_file.or(from_variable).as_deref().map(read_token).transpose()?;
     let node_id = if has_id { options.node_id } else { made_up_id(&dir.node().join("node.id"))? };
@@ -69,7 +74,7 @@ pub(crate) async fn run(args: DataPlaneArgs, variables: &Variables) -> Result<()
     tracing::info!(%url, "serving MCP at {url}");
     let shutdown = CancellationToken::new();
     let running = async {
-        let outcome = service.run(listener, shutdown.clone()).await;
+        let outcome = Box::pin(alongside(runner, service.run(listener, shutdown.clone()))).await;
         drop(folder);
         outcome.map_err(Failure::failed)
     };

@@ -51,7 +51,7 @@ pub(crate) async fn run(args: DemoArgs, variables: &Variables) -> Result<(), Fai
     node.port = args.port;
     let drain = node.options.drain_timeout;
 
-    let gateway = Gateway::start(&dir, control, node).await?;
+    let gateway = Gateway::start(&dir, control, node, None).await?;
     let (url, ready) = (gateway.url(), gateway.ready(READY_TIMEOUT));
     let shutdown = CancellationToken::new();
     let walk = async {

@@ -12,8 +12,9 @@ use toolplane_registry::Secret;
 use super::folder::{self, Folder};
 use super::listen;
 use crate::exit::Failure;
+use crate::python::{Runner, alongside};
 use crate::settings::control_plane::Listen;
-use crate::settings::{ControlPlane, DataDir, Node};
+use crate::settings::{ControlPlane, DataDir, Node, Python};
 
 /// The name under which the node of the process is known.
 const NODE_ID: &str = "standalone";
@@ -25,14 +26,25 @@ pub(crate) struct Gateway {
     control: control::Service,
     admin: Vec<control::Listener>,
     node: data::Service,
+    python: Option<Runner>,
     mcp: TcpListener,
     address: SocketAddr,
 }
 
 impl Gateway {
     /// Does everything that can fail for a reason an operator must mend.
-    pub(crate) async fn start(dir: &DataDir, control: ControlPlane, node: Node) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        dir: &DataDir,
+        mut control: ControlPlane,
+        mut node: Node,
+        python: Option<&Python>,
+    ) -> Result<Self, Failure> {
         let mut folder = Folder::open(dir.path(), &dir.lock())?;
+        let python = Runner::start(python, dir.path()).await?;
+        if let Some(runner) = &python {
+            runner.serve_control_plane(&mut control);
+            runner.serve_node(&mut node);
+        }
         let (mcp, address) = listen::tcp(&node.host, node.port).await?;
         let socket = match &control.listen {
             Some(Listen::Unix(path)) => path.clone(),
@@ -51,7 +63,7 @@ impl Gateway {
         let node_service = node_service(dir, node, data::Address::Unix(socket.clone()), &token_file)?;
         folder.note(dir.admin_url(), &format!("unix:{}", socket.display()))?;
         folder.note(dir.node_url(), &listen::mcp_url(address))?;
-        Ok(Self { folder, control: service, admin, node: node_service, mcp, address })
+        Ok(Self { folder, control: service, admin, node: node_service, python, mcp, address })
     }
 
     /// Where the MCP endpoint listens.
@@ -79,7 +91,7 @@ impl Gateway {
 
     /// Serves until told to stop. The node drains first: registrations in flight need the control plane.
     pub(crate) async fn run(self, shutdown: CancellationToken) -> Result<(), Failure> {
-        let Self { folder, control, admin, node, mcp, address: _ } = self;
+        let Self { folder, control, admin, node, python, mcp, address: _ } = self;
         let control_stop = CancellationToken::new();
         let control = async {
             let outcome = control.run(admin, control_stop.clone()).await;
@@ -91,7 +103,7 @@ impl Gateway {
             control_stop.cancel();
             outcome.map_err(Failure::failed)
         };
-        let (control, node) = tokio::join!(control, node);
+        let (control, node) = Box::pin(alongside(python, async { tokio::join!(control, node) })).await;
         drop(folder);
         control.and(node)
     }

@@ -155,6 +155,8 @@ variables! {
         "Port to listen on; `0` takes a free one."
     GATEWAY_INSTRUCTIONS = "GATEWAY_INSTRUCTIONS", Node, "built from the registry";
         "Instructions of the MCP handshake, in place of the built-in ones."
+    INSTRUCTIONS_SCOPE = "TOOLPLANE_INSTRUCTIONS_SCOPE", Node, "`caller`";
+        "Which domains the built-in instructions name: those that the `caller` sees, or `all`, also where hooks hide some."
     GATEWAY_ERROR_RESULTS = "GATEWAY_ERROR_RESULTS", Node, "`flagged`";
         "`plain`: errors of meta-tools come as ordinary results, without `isError`."
     GATEWAY_OUTPUT_GUARD = "GATEWAY_OUTPUT_GUARD", Node, "`off`";
@@ -237,6 +239,37 @@ variables! {
     READY_WITHOUT_TOOLS = "TOOLPLANE_READY_WITHOUT_TOOLS", Node, "`false`";
         "Whether a node is ready while upstreams are configured and none of their tools is served."
 
+    HOOKS = "TOOLPLANE_HOOKS", Node, "";
+        "Hook services, in the order in which they are asked: comma-separated addresses (`unix:PATH`, `https://…`, `http://…` "
+        "on this machine), or a JSON list of objects that say more; see [HOOKS.md](HOOKS.md). Hooks in Python come before them."
+    HOOKS_DEADLINE = "TOOLPLANE_HOOKS_DEADLINE", Node, "`5`";
+        "Seconds that a hook may take in one phase, where its object in `TOOLPLANE_HOOKS` says nothing else. The same goes for "
+        "the next two, and all three hold for hooks in Python."
+    HOOKS_ON_FAILURE = "TOOLPLANE_HOOKS_ON_FAILURE", Node, "`fail_closed`";
+        "What a hook that fails means: `fail_closed` refuses the call, `fail_open` goes on without the hook. For single phases: "
+        "`after_execute=fail_open,filter_tools=fail_closed`."
+    HOOKS_MAX_IN_FLIGHT = "TOOLPLANE_HOOKS_MAX_IN_FLIGHT", Node, "`256`";
+        "How many answers of one hook service may be awaited at once; more is a failure of the hook."
+    HOOKS_KEEP_VISIBILITY = "TOOLPLANE_HOOKS_KEEP_VISIBILITY", Node, "`60`";
+        "Longest time, in seconds, for which a node keeps what a caller may see, where a hook service allows it; `0` keeps "
+        "nothing."
+    HOOKS_KEEP_TOOLS = "TOOLPLANE_HOOKS_KEEP_TOOLS", Node, "`200000`";
+        "How many tools those kept views may hold together."
+    HOOKS_PYTHON = "TOOLPLANE_HOOKS_PYTHON", Planes, "`python3`";
+        "The Python interpreter for hooks in Python, 3.10 or later, with the packages `grpcio` and `protobuf`."
+    PYTHONPATH = "PYTHONPATH", Planes, "";
+        "Where hooks in Python are imported from, besides the working directory and what is installed."
+    GATEWAY_HOOK_MODULE = "GATEWAY_HOOK_MODULE", Node, "";
+        "Hooks in Python: `package.module:factory`, where the factory returns a list of hooks. Runs as the reference runs it, in "
+        "a process of its own."
+    GATEWAY_ALLOWED_HOOK_PREFIXES = "GATEWAY_ALLOWED_HOOK_PREFIXES", Node, "";
+        "Comma-separated modules from which, and from below which, hooks may be imported; needed for `GATEWAY_HOOK_MODULE`."
+    GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE = "GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", ControlPlane, "";
+        "`package.module:factory`, where the factory returns a function that returns the bearer token for listing upstreams. It "
+        "is asked for each listing and wins over the token and the file."
+    GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES = "GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES", ControlPlane, "";
+        "Comma-separated modules from which it may be imported; without it the provider is ignored."
+
     TOKEN = "TOOLPLANE_TOKEN", Commands, "", secret;
         "Bearer token for the control plane; wins over the file."
     TOKEN_FILE = "TOOLPLANE_TOKEN_FILE", Commands, "`admin.token` in the data folder";
@@ -244,11 +277,6 @@ variables! {
     NODE_URL = "TOOLPLANE_NODE_URL", Commands, "the gateway of the data folder";
         "MCP endpoint that `tool call` uses; `--node` wins."
 
-    GATEWAY_HOOK_MODULE = "GATEWAY_HOOK_MODULE", Nobody, "";
-        "Hooks are not supported by this release."
-    GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE = "GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", Nobody, "";
-        "Token providers are not supported by this release; use `GATEWAY_REGISTRY_AUTH_TOKEN`, or "
-        "`TOOLPLANE_REGISTRY_AUTH_TOKEN_FILE` for tokens that are replaced."
     GATEWAY_CODE_MODE = "GATEWAY_CODE_MODE", Nobody, "`false`";
         "Code mode is not supported by this release: anything but `false`, `off`, `no` or `0` is refused."
     GATEWAY_CODE_MODE_AUTHORIZER = "GATEWAY_CODE_MODE_AUTHORIZER", Nobody, "";
@@ -265,19 +293,16 @@ variables! {
         "Read together with `GATEWAY_CODE_MODE` only."
     GATEWAY_CODE_MODE_AUDIT_VERBATIM = "GATEWAY_CODE_MODE_AUDIT_VERBATIM", Nobody, "";
         "Read together with `GATEWAY_CODE_MODE` only."
-    GATEWAY_ALLOWED_HOOK_PREFIXES = "GATEWAY_ALLOWED_HOOK_PREFIXES", Nobody, "";
-        "Ignored without `GATEWAY_HOOK_MODULE`."
-    GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES = "GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES", Nobody, "";
-        "Ignored without `GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE`."
     GATEWAY_ALLOWED_CODE_MODE_AUTHORIZER_PREFIXES = "GATEWAY_ALLOWED_CODE_MODE_AUTHORIZER_PREFIXES", Nobody, "";
         "Ignored without `GATEWAY_CODE_MODE_AUTHORIZER`."
     GATEWAY_AUTH_MODULE = "GATEWAY_AUTH_MODULE", Nobody, "";
-        "Python authentication modules are not carried over: the `on_authenticate` hook of a later release replaces "
-        "them; until then authenticate in front of the gateway."
+        "Python authentication modules are not carried over: an `on_authenticate` hook replaces them, or a proxy in front of "
+        "the gateway. Refused together with its prefixes, and ignored without them."
     GATEWAY_ALLOWED_AUTH_PREFIXES = "GATEWAY_ALLOWED_AUTH_PREFIXES", Nobody, "";
         "Ignored without `GATEWAY_AUTH_MODULE`."
     GATEWAY_MIDDLEWARE_MODULE = "GATEWAY_MIDDLEWARE_MODULE", Nobody, "";
-        "Python (ASGI) middleware is not carried over: a reverse proxy in front of the gateway replaces it."
+        "Python (ASGI) middleware is not carried over: a reverse proxy in front of the gateway replaces it. Refused together "
+        "with its prefixes, and ignored without them."
     GATEWAY_ALLOWED_MIDDLEWARE_PREFIXES = "GATEWAY_ALLOWED_MIDDLEWARE_PREFIXES", Nobody, "";
         "Ignored without `GATEWAY_MIDDLEWARE_MODULE`."
 }

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use toolplane_data_plane::Address;
-use toolplane_data_plane::options::{Capacity, ErrorResults, Exposure, GuardMode, Options, OutputGuard};
+use toolplane_data_plane::hooks::Rules;
+use toolplane_data_plane::options::{
+    Capacity, ErrorResults, Exposure, GuardMode, InstructionsScope, Options, OutputGuard,
+};
 use toolplane_registry::limits::{self, Limit, Limits};
 use toolplane_upstream::connector;
 use toolplane_upstream::limits::Settings;
 
 use super::reader::quoted;
-use super::{DataDir, Reader, control_plane, tls};
+use super::{DataDir, Reader, control_plane, hooks, tls};
 use crate::env::{self, ReadBy, Variable};
 
 const DEFAULT_HOST: &str = "0.0.0.0";
@@ -49,6 +52,8 @@ pub(crate) struct Node {
     pub(crate) port: u16,
     /// File with the token that it shows to the control plane.
     pub(crate) token_file: Option<PathBuf>,
+    /// The rules for hooks that are Python modules.
+    pub(crate) python_rules: Rules,
 }
 
 impl Node {
@@ -61,6 +66,7 @@ impl Node {
             labels: labels(reader),
             name: reader.text(&env::GATEWAY_NAME).unwrap_or(&defaults.name).to_owned(),
             instructions: reader.text(&env::GATEWAY_INSTRUCTIONS).map(str::to_owned),
+            instructions_scope: instructions_scope(reader),
             control_planes: addresses(reader, flags.control_planes),
             control_plane_tls: tls::client(reader, flags.tls),
             allow_plain_control_plane: reader.flag(&env::CONTROL_PLANE_ALLOW_PLAIN, false),
@@ -88,6 +94,8 @@ impl Node {
                 .unwrap_or(defaults.answer_stall_timeout),
             drain_timeout: reader.seconds(&env::DRAIN_TIMEOUT).unwrap_or(defaults.drain_timeout),
             ready_without_tools: reader.flag(&env::READY_WITHOUT_TOOLS, false),
+            hooks: hooks::services(reader),
+            keep_visibility: hooks::keep(reader),
             exposure: exposure(reader),
             connector: connector::Options {
                 guard: control_plane::guard_policy(reader),
@@ -111,6 +119,7 @@ impl Node {
             host,
             port,
             token_file: reader.text(&env::DATA_PLANE_TOKEN_FILE).map(PathBuf::from),
+            python_rules: hooks::rules(reader),
         }
     }
 }
@@ -200,6 +209,11 @@ fn labels(reader: &mut Reader<'_>) -> BTreeMap<String, String> {
                 .collect()
         })
         .unwrap_or_default()
+}
+
+fn instructions_scope(reader: &mut Reader<'_>) -> InstructionsScope {
+    let words = [("caller", InstructionsScope::Caller), ("all", InstructionsScope::All)];
+    reader.word(&env::INSTRUCTIONS_SCOPE, &words, InstructionsScope::default())
 }
 
 fn error_results(reader: &mut Reader<'_>) -> ErrorResults {

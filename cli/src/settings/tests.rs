@@ -62,10 +62,12 @@ const WRONG: &[(&str, &str)] = &[
     ("GATEWAY_SCHEMA_POLICY", "refuse"),
     ("GATEWAY_TRACE_HEALTH_ROUTES", "perhaps"),
     ("GATEWAY_REGISTRATION_ALGORITHMS", "ES256,none"),
-    ("GATEWAY_HOOK_MODULE", "my.hooks:create"),
-    ("GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", "my.tokens:get"),
-    ("GATEWAY_AUTH_MODULE", "my.auth:create"),
-    ("GATEWAY_MIDDLEWARE_MODULE", "my.middleware:create"),
+    ("TOOLPLANE_HOOKS", "ftp://x"),
+    ("TOOLPLANE_HOOKS_DEADLINE", "0"),
+    ("TOOLPLANE_HOOKS_ON_FAILURE", "maybe"),
+    ("TOOLPLANE_HOOKS_MAX_IN_FLIGHT", "0"),
+    ("TOOLPLANE_HOOKS_KEEP_VISIBILITY", "-1"),
+    ("TOOLPLANE_HOOKS_KEEP_TOOLS", "many"),
     ("GATEWAY_CODE_MODE", "true"),
     ("GATEWAY_CODE_MODE", "perhaps"),
     ("TOOLPLANE_CONTROL_PLANE_DATABASE_URL", "mysql://x"),
@@ -169,19 +171,29 @@ fn variables_without_effect_are_named_and_others_are_not() {
         ("GATEWAY_TRACE_HEALTH_ROUTES", "false"),
         ("GATEWAY_CODE_MODE", "false"),
         ("GATEWAY_CODE_MODE_MAX_MEMORY", "1"),
-        ("GATEWAY_ALLOWED_HOOK_PREFIXES", "my."),
+        ("GATEWAY_AUTH_MODULE", "my.auth:create"),
         ("GATEWAY_ALLOWED_AUTH_PREFIXES", " "),
         ("GATEWAY_PORT", "1"),
     ]));
     let names: Vec<_> = idle.iter().map(|variable| variable.name).collect();
-    assert_eq!(
-        names,
-        ["GATEWAY_TRACE_HEALTH_ROUTES", "GATEWAY_CODE_MODE_MAX_MEMORY", "GATEWAY_ALLOWED_HOOK_PREFIXES"]
-    );
+    assert_eq!(names, ["GATEWAY_TRACE_HEALTH_ROUTES", "GATEWAY_CODE_MODE_MAX_MEMORY", "GATEWAY_AUTH_MODULE"]);
     assert!(
         without_effect(&Variables::from([("GATEWAY_CODE_MODE", "off")])).is_empty(),
         "that is what it is"
     );
+}
+
+#[test]
+fn modules_that_are_not_carried_over_are_refused_where_they_would_have_been_loaded() {
+    for (module, prefixes) in [
+        ("GATEWAY_AUTH_MODULE", "GATEWAY_ALLOWED_AUTH_PREFIXES"),
+        ("GATEWAY_MIDDLEWARE_MODULE", "GATEWAY_ALLOWED_MIDDLEWARE_PREFIXES"),
+    ] {
+        let with = Variables::from([(module, "my.module:create"), (prefixes, "my")]);
+        assert!(read(&with, refuse_unsupported).is_err(), "{module}");
+        let without = Variables::from([(module, "my.module:create")]);
+        assert!(read(&without, refuse_unsupported).is_ok(), "{module}");
+    }
 }
 
 #[test]

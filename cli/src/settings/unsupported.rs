@@ -7,24 +7,22 @@ use crate::env::{self, ReadBy, Variable, Variables};
 
 /// Notes every variable that asks for what is not there.
 pub(crate) fn refuse(reader: &mut Reader<'_>) {
-    let refused: [(&Variable, &str); 4] = [
-        (&env::GATEWAY_HOOK_MODULE, "hooks are not supported by this release"),
-        (
-            &env::GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE,
-            "token providers are not supported by this release: use `GATEWAY_REGISTRY_AUTH_TOKEN`",
-        ),
+    let refused: [(&Variable, &Variable, &str); 2] = [
         (
             &env::GATEWAY_AUTH_MODULE,
-            "Python authentication modules are not carried over: the `on_authenticate` hook replaces them, which this \
-             release does not have yet",
+            &env::GATEWAY_ALLOWED_AUTH_PREFIXES,
+            "Python authentication modules are not carried over: an `on_authenticate` hook (`GATEWAY_HOOK_MODULE`) \
+             replaces them, or a proxy in front of the gateway",
         ),
         (
             &env::GATEWAY_MIDDLEWARE_MODULE,
+            &env::GATEWAY_ALLOWED_MIDDLEWARE_PREFIXES,
             "Python middleware is not carried over: a reverse proxy in front of the gateway replaces it",
         ),
     ];
-    for (variable, reason) in refused {
-        if reader.text(variable).is_some() {
+    for (variable, prefixes, reason) in refused {
+        // Without its prefixes such a module was never loaded.
+        if reader.text(variable).is_some() && reader.text(prefixes).is_some() {
             reader.mistake(variable, reason);
         }
     }

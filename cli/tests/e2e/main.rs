@@ -22,6 +22,7 @@ mod metrics;
 mod network;
 mod oauth_upstream;
 mod partition;
+mod python_hooks;
 mod rolling;
 mod secured_upstream;
 mod split;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::View;
-use crate::view::Entry;
+use crate::view::{Entry, kin};
 
 /// Orders the hits of a search. The result must depend on its arguments alone: every node gives the same answer.
 pub trait Ranking: fmt::Debug + Send + Sync {
@@ -27,11 +27,30 @@ impl Ranking for ByName {
 
 /// The tools in which every word of the query occurs, whatever its case, in a name or the description.
 pub fn find<'v>(view: &'v View, query: &str, ranking: &dyn Ranking) -> Vec<&'v Entry> {
-    // Each word once: saying one again finds the same and would cost a look into every tool.
-    let words: BTreeSet<String> = query.split_whitespace().map(str::to_lowercase).collect();
+    let words = words(query);
     let mut hits: Vec<&Entry> = view.entries().iter().filter(|entry| matches(entry, &words)).collect();
     ranking.order(query, &mut hits);
     hits
+}
+
+/// Positions of the entries that some caller's search could find, under whatever names that caller knows them.
+pub fn candidates(view: &View, query: &str) -> Vec<usize> {
+    let words = words(query);
+    let entries = view.entries().iter().enumerate();
+    entries.filter(|(_, entry)| could_match(entry, &words)).map(|(position, _)| position).collect()
+}
+
+/// Each word once: saying one again finds the same and would cost a look into every tool.
+fn words(query: &str) -> BTreeSet<String> {
+    query.split_whitespace().map(str::to_lowercase).collect()
+}
+
+fn could_match(entry: &Entry, words: &BTreeSet<String>) -> bool {
+    let tool = entry.tool();
+    let names = kin::claims(entry.domain().domain(), &tool.original_name);
+    let texts: Vec<String> =
+        names.iter().chain([&tool.description]).map(|text| text.to_lowercase()).collect();
+    words.iter().all(|word| texts.iter().any(|text| text.contains(word.as_str())))
 }
 
 fn matches(entry: &Entry, words: &BTreeSet<String>) -> bool {

@@ -10,6 +10,8 @@
 //!
 //! Never drops a tool for its name, and never decides what is visible: the caller passes that in.
 
+pub mod kin;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
@@ -81,16 +83,32 @@ impl View {
             .filter(|(entry, tool)| visible(entry, tool))
             .collect();
         let names = published_names(&tools);
-        let mut entries: Vec<Entry> = tools
-            .iter()
-            .zip(names)
-            .map(|((domain, tool), name)| Entry {
-                name,
-                domain: Arc::clone(domain),
-                tool: Arc::clone(tool),
-                parameters: OnceLock::new(),
-            })
-            .collect();
+        let entries = tools.iter().zip(names).map(|((domain, tool), name)| Entry {
+            name,
+            domain: Arc::clone(domain),
+            tool: Arc::clone(tool),
+            parameters: OnceLock::new(),
+        });
+        Self::sorted(entries.collect())
+    }
+
+    /// Keeps the entries at these positions and names them anew, as if no others were there. What is asked of the result
+    /// is what a view of all visible tools would answer, as far as whole families were decided on: see [`kin::Kin`].
+    #[must_use]
+    pub fn narrowed(&self, positions: impl IntoIterator<Item = usize>) -> Self {
+        let mut kept: Vec<&Entry> =
+            positions.into_iter().filter_map(|position| self.entries.get(position)).collect();
+        // The order in which `build` names them.
+        kept.sort_by(|a, b| {
+            let key = |entry: &Entry| (entry.domain.domain().clone(), entry.tool.original_name.clone());
+            key(a).cmp(&key(b))
+        });
+        let tools: Vec<_> = kept.iter().map(|entry| (&entry.domain, &entry.tool)).collect();
+        let names = published_names(&tools);
+        Self::sorted(kept.iter().zip(names).map(|(entry, name)| Entry { name, ..(*entry).clone() }).collect())
+    }
+
+    fn sorted(mut entries: Vec<Entry>) -> Self {
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Self::index(entries)
     }
@@ -191,14 +209,18 @@ fn published_names(tools: &[(&Arc<DomainSnapshot>, &Arc<Tool>)]) -> Vec<Arc<str>
 }
 
 fn suffixed(name: &str, domain: &Domain, original: &ToolName, taken: &HashSet<Arc<str>>) -> Arc<str> {
-    let digest = Hasher::default().text(domain.as_str()).text(original.as_str()).finish();
-    let with = |digits: usize| -> Arc<str> {
-        let head: String = name.chars().take(MAX_PUBLISHED_CHARS - 1 - digits).collect();
-        format!("{head}_{}", digest.short(digits)).into()
-    };
-    let short = with(SUFFIX_DIGITS);
+    let [short, whole] = suffixed_forms(name, domain, original);
     // Somebody may own even the suffixed form; the whole digest settles it.
-    if taken.contains(&short) { with(64) } else { short }
+    if taken.contains(short.as_str()) { whole.into() } else { short.into() }
+}
+
+/// The forms with a suffix, in the order of preference.
+fn suffixed_forms(name: &str, domain: &Domain, original: &ToolName) -> [String; 2] {
+    let digest = Hasher::default().text(domain.as_str()).text(original.as_str()).finish();
+    [SUFFIX_DIGITS, 64].map(|digits| {
+        let head: String = name.chars().take(MAX_PUBLISHED_CHARS - 1 - digits).collect();
+        format!("{head}_{}", digest.short(digits))
+    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ use toolplane_registry::view::Entry;
 use super::arguments::{Discover, Format};
 use super::error::Error;
 use super::text::to_text;
+use crate::caller::Caller;
+use crate::hooks::visibility::Scope;
+use crate::live::Served;
 
 /// A text and how many things it lists.
 #[derive(Debug)]
@@ -73,6 +76,27 @@ struct Hit<'a> {
     domain: &'a str,
     group: &'a str,
     description: &'a str,
+}
+
+/// Answers from what the caller sees, having asked no further than the arguments reach.
+pub(crate) async fn answer(caller: &Caller, served: &Served, arguments: &Discover) -> Result<Found, Error> {
+    let view = caller.view(served, scope(arguments)).await?;
+    match discover(&view, arguments) {
+        // Which domains there are instead takes a look at all of them.
+        Err(Error::DomainNotFound { .. }) if view.is_part() => {
+            discover(&*caller.view(served, Scope::All).await?, arguments)
+        }
+        other => other,
+    }
+}
+
+fn scope(arguments: &Discover) -> Scope<'_> {
+    let Discover { domain, group: _, query, format: _ } = arguments;
+    match (query.as_deref().filter(|query| !query.trim().is_empty()), domain.as_deref()) {
+        (Some(query), _) => Scope::Search(query),
+        (None, Some(domain)) => Scope::Domain(domain),
+        (None, None) => Scope::All,
+    }
 }
 
 /// Answers from what the caller sees.

@@ -141,7 +141,7 @@ impl Endpoint {
         let call = Call {
             name: params.name.clone().into_owned(),
             arguments: params.arguments.map(RawJson::from),
-            caller: Caller { headers },
+            caller: Caller::new(headers),
             extras: Extras { meta: params.meta_for_upstream(), dialog, room, ..Extras::default() },
         };
         let said = move |outcome: Outcome| if is_handshake_era { outcome } else { outcome.stateless() };

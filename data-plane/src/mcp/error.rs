@@ -11,6 +11,8 @@ use toolplane_upstream::limits;
 
 use super::definitions::EXECUTE_TOOL;
 use super::request_state::Problem;
+use crate::hooks::Denial;
+use crate::hooks::error::Refusal;
 
 /// Why a meta-tool did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +63,15 @@ pub(crate) enum Error {
     /// Too many refreshes.
     #[error("The registry was refreshed too often; try again in a few seconds.")]
     RateLimited,
+    /// A hook refused the call.
+    #[error("{}", .denial.message())]
+    Denied { denial: Box<Denial>, tool: Option<(String, String)> },
+    /// A hook failed that may not.
+    #[error(
+        "A hook of this gateway did not answer as it should, so the call was refused; whoever runs the gateway finds \
+         the reason in its log."
+    )]
+    Hook,
     /// What the caller brought back does not lead on; nothing was sent.
     #[error("execute_tool: {0}.")]
     RequestState(Problem),
@@ -73,7 +84,7 @@ pub(crate) enum Error {
 #[derive(Debug, Serialize)]
 pub(crate) struct Body<'a> {
     error: String,
-    code: &'static str,
+    code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Details<'a>>,
 }
@@ -117,9 +128,29 @@ impl Error {
         }
     }
 
-    /// The stable code.
-    pub(crate) fn code(&self) -> &'static str {
+    /// The same, about one tool.
+    pub(crate) fn about(self, tool: &str, domain: &str) -> Self {
         match self {
+            Self::Denied { denial, tool: _ } => {
+                Self::Denied { denial, tool: Some((tool.to_owned(), domain.to_owned())) }
+            }
+            other => other,
+        }
+    }
+
+    /// The stable code.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Denied { denial, tool: _ } => denial.code(),
+            other => other.kind(),
+        }
+    }
+
+    /// The code out of a closed set: hooks deny with codes of their own.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Denied { .. } => "denied",
+            Self::Hook => "hook_failed",
             Self::ToolNotFound { .. } => "tool_not_found",
             Self::DomainNotFound { .. } => "domain_not_found",
             Self::GroupNotFound { .. } => "group_not_found",
@@ -153,7 +184,8 @@ impl Error {
             }
             Self::Execution { tool, domain, reason: _ }
             | Self::UpstreamTimeout { tool, domain }
-            | Self::GuardRejected { tool, domain } => Some(Details::Call { tool, domain }),
+            | Self::GuardRejected { tool, domain }
+            | Self::Denied { tool: Some((tool, domain)), denial: _ } => Some(Details::Call { tool, domain }),
             Self::UpstreamUnavailable { tool, domain, reason: _, retry_after }
             | Self::Overloaded { tool, domain, reason: _, retry_after } => {
                 Some(Details::Later { tool, domain, retry_after_seconds: seconds(*retry_after) })
@@ -166,9 +198,21 @@ impl Error {
                 Some(Details::RequestState { meta_tool: EXECUTE_TOOL, request_state: problem.word() })
             }
             Self::Usage { meta_tool, reason: _ } => Some(Details::MetaTool { meta_tool }),
-            Self::Refresh(_) | Self::RateLimited => None,
+            Self::Denied { tool: None, denial: _ } | Self::Hook | Self::Refresh(_) | Self::RateLimited => {
+                None
+            }
         };
         Body { error: self.to_string(), code: self.code(), details }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied(denial) => Self::Denied { denial: Box::new(denial), tool: None },
+            // Which hook and why is nobody's business but the operator's.
+            Refusal::Failed(_) => Self::Hook,
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! `get_tool_schema`: everything needed to call one tool.
 
 use serde::Serialize;
+use toolplane_registry::view::Entry;
 use toolplane_registry::{RawJson, View, suggest};
 
 use super::error::Error;
 use super::text::to_text;
-use toolplane_registry::view::Entry;
+use crate::caller::Caller;
+use crate::hooks::visibility::{Scope, Seen};
+use crate::live::Served;
 
 #[derive(Serialize)]
 struct Schema<'a> {
@@ -18,6 +21,20 @@ struct Schema<'a> {
     output: Option<&'a RawJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     annotations: Option<&'a RawJson>,
+}
+
+/// Answers for one tool, if the caller sees it.
+pub(crate) async fn answer(caller: &Caller, served: &Served, name: &str) -> Result<String, Error> {
+    schema(&*look(caller, served, name).await?, name)
+}
+
+/// A view in which the tool is found, or in which all suggestions are.
+pub(crate) async fn look<'s>(caller: &Caller, served: &'s Served, name: &str) -> Result<Seen<'s>, Error> {
+    let view = caller.view(served, Scope::Name(name)).await?;
+    if view.is_part() && view.get(name).is_none() {
+        return Ok(caller.view(served, Scope::All).await?);
+    }
+    Ok(view)
 }
 
 /// Answers from what the caller sees; schemas are given as the upstream sent them.

@@ -23,6 +23,7 @@ use super::text::to_text;
 use crate::caller::Caller;
 use crate::control_plane::{Again, ControlPlanes, Registrations};
 use crate::held_back::HeldBack;
+use crate::hooks::visibility::Scope;
 use crate::live::{Live, Served};
 
 /// What one run brought: domains that could not be listed, or why there was no run. Shared by all who waited.
@@ -92,7 +93,9 @@ impl Refresher {
         let running = self.join().await?;
         let brought = running.await.map_err(|reason| Error::Refresh(reason.to_string()))?;
         let after = self.live.load();
-        Ok(report(before.snapshot(), after.snapshot(), caller, &brought))
+        let had = caller.view(before, Scope::All).await?;
+        let has = caller.view(&after, Scope::All).await?;
+        Ok(report((before.snapshot(), &had), (after.snapshot(), &has), &brought))
     }
 
     /// Joins the run under way, or starts one.
@@ -143,9 +146,9 @@ fn reason(status: &Status) -> Arc<str> {
     }
 }
 
-fn report(before: &Snapshot, after: &Snapshot, caller: &Caller, brought: &Brought) -> String {
+/// Both snapshots come with what the caller sees of them.
+fn report((before, old): (&Snapshot, &View), (after, new): (&Snapshot, &View), brought: &Brought) -> String {
     let Brought { errors, held_back } = brought;
-    let (old, new) = (caller.view(before), caller.view(after));
     let failed: BTreeMap<&str, &str> =
         errors.iter().map(|error| (error.domain.as_str(), error.error.as_str())).collect();
     // A domain that has tools of which the caller sees none, before or after, stays hidden here too.
@@ -189,7 +192,6 @@ fn names<'v>(view: &'v View, domain: &Domain) -> BTreeSet<&'v str> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
     use toolplane_registry::snapshot::Builder;
     use toolplane_registry::test_util::{a_domain, a_tool};
 
@@ -208,12 +210,12 @@ mod tests {
         let before = snapshot(1, &[("a", &["x", "y"]), ("b", &["z"]), ("empty", &[])]);
         let after = snapshot(2, &[("a", &["y", "w", "v"]), ("b", &["z"]), ("empty", &[])]);
         let errors = vec![RefreshError { domain: "b".to_owned(), error: "away".to_owned() }];
-        let caller = Caller { headers: HeaderMap::new() };
+        let [old, new] = [&before, &after].map(|snapshot| (snapshot, snapshot.all()));
         assert_eq!(
-            report(&before, &after, &caller, &Brought { errors, held_back: false }),
+            report(old, new, &Brought { errors, held_back: false }),
             r#"{"refreshed": [{"domain": "a", "added": ["v", "w"], "removed": ["x"], "tool_count": 3}, {"domain": "empty", "added": [], "removed": [], "tool_count": 0}], "errors": [{"domain": "b", "error": "away"}]}"#
         );
-        let told = report(&before, &before, &caller, &Brought { errors: Vec::new(), held_back: true });
+        let told = report(old, old, &Brought { errors: Vec::new(), held_back: true });
         assert!(told.ends_with(r#""held_back": true}"#) && !told.contains("errors"), "{told}");
     }
 

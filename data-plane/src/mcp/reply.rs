@@ -111,12 +111,19 @@ impl Reply {
         Self { result_type: Some("complete"), ..self }
     }
 
+    /// A failure that the tool itself reports, in whatever form errors come back.
+    pub(crate) fn failure(text: &str, form: ErrorResults) -> Self {
+        Self { is_error: form == ErrorResults::IsError, is_failure: true, ..Self::text(text) }
+    }
+
     /// A coded error; `wraps` where the meta-tool's output schema asks for the structured form.
     pub(crate) fn error(error: &Error, form: ErrorResults, wraps: bool) -> Self {
         let is_error = match form {
             ErrorResults::IsError => true,
-            // A slip in calling the meta-tool itself was always marked as an error.
-            ErrorResults::Plain => matches!(error, Error::Usage { .. } | Error::RequestState(_)),
+            // A slip in calling the meta-tool itself was always marked as an error, and so was a broken hook.
+            ErrorResults::Plain => {
+                matches!(error, Error::Usage { .. } | Error::RequestState(_) | Error::Hook)
+            }
         };
         let text = to_text(&error.body());
         Self { is_error, is_failure: true, ..if wraps { Self::wrapped(&text) } else { Self::text(&text) } }

@@ -67,6 +67,8 @@ pub(crate) struct Binding<'a> {
     pub(crate) tool: &'a str,
     pub(crate) arguments: Option<&'a RawJson>,
     pub(crate) caller: &'a HeaderMap,
+    /// Whom the hooks take the caller for.
+    pub(crate) subject: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -109,7 +111,7 @@ pub(crate) fn seal(
         domain: binding.domain.to_owned(),
         tool: binding.tool.to_owned(),
         arguments: arguments(binding.arguments).to_string(),
-        caller: caller(binding.caller).to_string(),
+        caller: caller(binding).to_string(),
         expires_at,
         state,
     };
@@ -130,7 +132,7 @@ pub(crate) fn open(
     let mut usable = usable.map(|key| Key::from_bytes(key.key.expose()));
     let plain = usable.find_map(|key| key.open(&sealed, CONTEXT).ok()).ok_or(Problem::Unreadable)?;
     let contents: Contents = serde_json::from_slice(&plain).map_err(|_| Problem::Unreadable)?;
-    if contents.caller != caller(binding.caller).to_string() {
+    if contents.caller != caller(binding).to_string() {
         return Err(Problem::OtherCaller);
     }
     if contents.domain != binding.domain || contents.tool != binding.tool {
@@ -149,8 +151,8 @@ fn longest(keys: &[RequestKey]) -> Option<&RequestKey> {
     keys.iter().max_by_key(|key| key.not_after)
 }
 
-/// Tells callers apart by what they show to be let in.
-fn caller(headers: &HeaderMap) -> Digest {
+/// Tells callers apart by what they show to be let in, and by whom the hooks take them for.
+fn caller(Binding { caller: headers, subject, .. }: Binding<'_>) -> Digest {
     let says_who = |name: &HeaderName| {
         let name = name.as_str();
         !NO_CREDENTIALS.contains(&name) && CREDENTIALS.iter().any(|part| name.contains(part))
@@ -161,7 +163,13 @@ fn caller(headers: &HeaderMap) -> Digest {
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect();
     shown.sort_unstable();
-    shown.into_iter().fold(Hasher::default(), |hasher, (name, value)| hasher.text(name).field(value)).finish()
+    let hasher =
+        shown.into_iter().fold(Hasher::default(), |hasher, (name, value)| hasher.text(name).field(value));
+    match subject {
+        // No header has this name.
+        Some(subject) => hasher.text("").text(subject).finish(),
+        None => hasher.finish(),
+    }
 }
 
 /// The same for arguments that say the same, where a value can hold them.
@@ -193,7 +201,7 @@ mod tests {
     }
 
     fn binding<'a>(arguments: Option<&'a RawJson>, caller: &'a HeaderMap) -> Binding<'a> {
-        Binding { domain: "d", tool: "d_t", arguments, caller }
+        Binding { domain: "d", tool: "d_t", arguments, caller, subject: None }
     }
 
     #[test]
@@ -216,6 +224,7 @@ mod tests {
         let (other, arguments) = (headers("Bearer b"), RawJson::parse(r#"{"x":1}"#).unwrap());
         for (binding, now, expected) in [
             (Binding { caller: &other, ..right }, NOW, Problem::OtherCaller),
+            (Binding { subject: Some("ann"), ..right }, NOW, Problem::OtherCaller),
             (Binding { tool: "d_u", ..right }, NOW, Problem::OtherTool),
             (Binding { domain: "e", ..right }, NOW, Problem::OtherTool),
             (Binding { arguments: Some(&arguments), ..right }, NOW, Problem::OtherArguments),

@@ -51,8 +51,8 @@ impl Server {
         Self { meta_tools, identity: Implementation::new(name, build) }
     }
 
-    fn instructions(&self, extensions: &Extensions) -> String {
-        self.meta_tools.instructions(&caller(extensions))
+    async fn instructions(&self, extensions: &Extensions) -> String {
+        self.meta_tools.instructions(caller(extensions)).await
     }
 }
 
@@ -69,11 +69,11 @@ impl ServerHandler for Server {
     ) -> Result<InitializeResult, ErrorData> {
         let result = self.negotiate_initialize(&request)?;
         context.peer.set_peer_info(request);
-        Ok(result.with_instructions(self.instructions(&context.extensions)))
+        Ok(result.with_instructions(self.instructions(&context.extensions).await))
     }
 
     async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
-        let config = self.get_info().with_instructions(self.instructions(&context.extensions));
+        let config = self.get_info().with_instructions(self.instructions(&context.extensions).await);
         Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), config))
     }
 
@@ -82,7 +82,7 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = ListToolsResult::with_all_items(self.meta_tools.tools(&caller(&context.extensions)));
+        let tools = ListToolsResult::with_all_items(self.meta_tools.tools(caller(&context.extensions)).await);
         if is_handshake_era(&context) {
             // Caching hints came with that revision; earlier clients did not ask for them.
             return Ok(tools);
@@ -128,7 +128,7 @@ impl ServerHandler for Server {
 }
 
 fn caller(extensions: &Extensions) -> Caller {
-    Caller { headers: extensions.get::<Parts>().map(|parts| parts.headers.clone()).unwrap_or_default() }
+    Caller::new(extensions.get::<Parts>().map(|parts| parts.headers.clone()).unwrap_or_default())
 }
 
 fn is_handshake_era(context: &RequestContext<RoleServer>) -> bool {

@@ -12,6 +12,8 @@ mod cancelling;
 mod direct;
 mod drain;
 mod harness;
+mod hook_services;
+mod hooks;
 mod input_required;
 mod limits;
 mod lossless;

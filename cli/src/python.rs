@@ -1,0 +1,178 @@
+//! Python hook modules: a process of their own, served over a Unix socket.
+//!
+//! Owns starting the process, finding out that it works before a port is bound, starting it again when it ends, and its
+//! end. What is said over the socket is up to the planes.
+
+mod package;
+mod process;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::OptionFuture;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use toolplane_control_plane::credentials::{Shared, TokenService};
+
+use self::process::{Ended, Process};
+use crate::exit::Failure;
+use crate::settings::{ControlPlane, Node, Python, hooks};
+
+/// Where the lines go that the process writes.
+const LOG: &str = "toolplane::hooks::python";
+/// How long loading the modules may take.
+const START_DEADLINE: Duration = Duration::from_mins(1);
+/// The waits before the process is started again, from the first to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A process that lived as long as this did not fail for want of something.
+const LONG_LIFE: Duration = Duration::from_mins(1);
+/// Longest path of a Unix socket, as the kernel has it.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// How the process is started.
+#[derive(Debug, Clone)]
+struct Launch {
+    interpreter: PathBuf,
+    arguments: Vec<OsString>,
+    /// Where the package lies.
+    package: PathBuf,
+    /// What the process finds in `PYTHONPATH` beside it.
+    python_path: Option<OsString>,
+}
+
+/// A running process, and what keeps it running.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    launch: Launch,
+    process: Process,
+    socket: PathBuf,
+    has_hooks: bool,
+    has_token_provider: bool,
+    /// Removed with everything in it, where the socket did not fit into the data folder.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Runner {
+    /// Starts the process and waits until it has loaded what the settings name, if they name something.
+    pub(crate) async fn start(settings: Option<&Python>, data_dir: &Path) -> Result<Option<Self>, Failure> {
+        let Some(settings) = settings else { return Ok(None) };
+        let package = package::unpack(&data_dir.join("python"))?;
+        let (socket, folder) = socket(data_dir)?;
+        let mut arguments: Vec<OsString> =
+            vec!["-m".into(), "toolplane_hooks".into(), "--socket".into(), socket.clone().into()];
+        arguments.extend(settings.arguments().into_iter().map(Into::into));
+        let python_path = settings.path.clone().map(Into::into);
+        let launch = Launch { interpreter: settings.interpreter.clone(), arguments, package, python_path };
+        let process = match Process::start(&launch, START_DEADLINE).await {
+            Ok(process) => process,
+            Err(ended) => return Err(refused(&launch, ended)),
+        };
+        tracing::info!(hook.phases = %process.ready(), "Python hooks are loaded");
+        let Python { has_hooks, has_token_provider, .. } = *settings;
+        Ok(Some(Self { launch, process, socket, has_hooks, has_token_provider, _folder: folder }))
+    }
+
+    /// Has a control plane ask it for tokens, if there is somebody to ask.
+    pub(crate) fn serve_control_plane(&self, control: &mut ControlPlane) {
+        if self.has_token_provider {
+            let service = Arc::new(TokenService::at(self.socket.clone()));
+            control.options.refresh.shared_credentials = Some(Shared::Provider(service));
+        }
+    }
+
+    /// Puts its hooks before those of other services.
+    pub(crate) fn serve_node(&self, node: &mut Node) {
+        if self.has_hooks {
+            node.options.hooks.insert(0, hooks::python(&self.socket, node.python_rules.clone()));
+        }
+    }
+
+    /// Keeps it running until told to stop, then ends it.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let Self { launch, mut process, socket, has_hooks: _, has_token_provider: _, _folder } = self;
+        let mut wait = FIRST_WAIT;
+        loop {
+            let began = Instant::now();
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                status = process.wait() => {
+                    tracing::error!(target: LOG, %status, "the process of the Python hooks ended; it is started again");
+                }
+            }
+            if began.elapsed() >= LONG_LIFE {
+                wait = FIRST_WAIT;
+            }
+            let Some(started) = shutdown.run_until_cancelled(again(&launch, &mut wait)).await else { break };
+            process = started;
+        }
+        process.stop().await;
+        if let Err(error) = std::fs::remove_file(&socket)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::debug!(%error, "the socket of the Python hooks stays behind");
+        }
+    }
+}
+
+/// Keeps the Python hooks running for as long as a plane does.
+pub(crate) async fn alongside<T>(runner: Option<Runner>, plane: impl Future<Output = T>) -> T {
+    let stop = CancellationToken::new();
+    let plane = async {
+        let outcome = plane.await;
+        stop.cancel();
+        outcome
+    };
+    let hooks = runner.map(|runner| runner.run(stop.clone()));
+    let (outcome, _) = tokio::join!(plane, OptionFuture::from(hooks));
+    outcome
+}
+
+/// Starts it again, for as long as it takes.
+async fn again(launch: &Launch, wait: &mut Duration) -> Process {
+    loop {
+        tokio::time::sleep(*wait).await;
+        *wait = (2 * *wait).min(LONGEST_WAIT);
+        match Process::start(launch, START_DEADLINE).await {
+            Ok(process) => {
+                tracing::info!("Python hooks are loaded again");
+                return process;
+            }
+            Err(ended) => {
+                let said = ended.said.join("; ");
+                tracing::error!(target: LOG, "the Python hooks cannot be started: {} {said}", ended.why);
+            }
+        }
+    }
+}
+
+/// In words that an operator can do something with.
+fn refused(launch: &Launch, ended: Ended) -> Failure {
+    let Ended { why, said } = ended;
+    let interpreter = launch.interpreter.display();
+    let lacks = |module: &str| said.iter().any(|line| line.contains(&format!("No module named '{module}")));
+    if lacks("grpc") || lacks("google") {
+        return Failure::usage(format!(
+            "Python hooks need two packages that `{interpreter}` does not have: run `{interpreter} -m pip install grpcio \
+             protobuf`, or name another interpreter with TOOLPLANE_HOOKS_PYTHON"
+        ));
+    }
+    let mut failure =
+        Failure::usage(format!("the Python hooks cannot be started with `{interpreter}`: {why}"));
+    failure.messages.extend(said);
+    failure
+}
+
+/// A socket in the data folder; where its path would be too long, in a folder of its own.
+fn socket(data_dir: &Path) -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {
+    let near = data_dir.join(format!("hooks-{}.sock", std::process::id()));
+    if near.as_os_str().len() <= MAX_SOCKET_PATH {
+        return Ok((near, None));
+    }
+    let folder = tempfile::Builder::new().prefix("toolplane-").tempdir();
+    let folder =
+        folder.map_err(|error| Failure::failed(format!("no temporary folder can be made: {error}")))?;
+    Ok((folder.path().join("hooks.sock"), Some(folder)))
+}

@@ -1,0 +1,187 @@
+//! One process of the Python hooks.
+
+use std::ffi::OsString;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinSet;
+
+use super::{LOG, Launch};
+
+/// How long the process has for what it is doing when it is told to stop.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+/// Longest line that is passed on, in characters; how many lines a failure is told with.
+const MAX_LINE_CHARS: usize = 2000;
+const MAX_LINES: usize = 20;
+
+/// A process that is ready. Dropping it kills it.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    /// The process ends when this does, however this one ends.
+    stdin: Option<ChildStdin>,
+    ready: String,
+    /// Pass its lines on.
+    readers: JoinSet<()>,
+}
+
+/// Why there is no process.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) why: String,
+    /// The last lines that it wrote.
+    pub(super) said: Vec<String>,
+}
+
+/// What it says when it is ready.
+#[derive(Deserialize)]
+struct Ready {
+    ready: bool,
+    phases: Vec<String>,
+}
+
+impl Process {
+    /// Starts it and waits for its word that everything is loaded.
+    pub(super) async fn start(launch: &Launch, deadline: Duration) -> Result<Self, Ended> {
+        let Launch { interpreter, arguments, package, python_path } = launch;
+        // What the operator names comes first, so that a module of theirs is never hidden by one of ours.
+        let mut path: OsString = python_path.clone().unwrap_or_default();
+        if !path.is_empty() {
+            path.push(":");
+        }
+        path.push(package);
+        let mut command = Command::new(interpreter);
+        command
+            .args(arguments)
+            .env("PYTHONPATH", path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Ctrl-C is for this process, which drains while the hooks are still there.
+            .process_group(0)
+            .kill_on_drop(true);
+        let none = |why: String| Ended { why, said: Vec::new() };
+        let mut child = command.spawn().map_err(|error| none(error.to_string()))?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
+            return Err(none("its output cannot be read".to_owned()));
+        };
+        let mut lines = BufReader::new(stdout).lines();
+        let mut said = BufReader::new(stderr).lines();
+        let mut heard = Vec::new();
+        let first = tokio::time::timeout(deadline, first_line(&mut lines, &mut said, &mut heard)).await;
+        let ready = first.ok().flatten().and_then(|line| serde_json::from_str::<Ready>(&line).ok());
+        let Some(Ready { ready: true, phases }) = ready else {
+            return Err(give_up(child, said, heard).await);
+        };
+        for line in &heard {
+            pass_on(line);
+        }
+        let mut readers = JoinSet::new();
+        readers.spawn(pass_all_on(lines));
+        readers.spawn(pass_all_on(said));
+        Ok(Self { child, stdin, ready: phases.join(", "), readers })
+    }
+
+    /// The phases that its hooks take part in.
+    pub(super) fn ready(&self) -> &str {
+        &self.ready
+    }
+
+    /// Waits for its end; says how it ended.
+    pub(super) async fn wait(&mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// Ends it: by telling it so, and by force where it does not listen.
+    pub(super) async fn stop(mut self) {
+        drop(self.stdin.take());
+        if tokio::time::timeout(STOP_DEADLINE, self.child.wait()).await.is_err() {
+            tracing::warn!(target: LOG, "the process of the Python hooks did not end by itself");
+            if let Err(error) = self.child.kill().await {
+                tracing::warn!(target: LOG, %error, "it cannot be ended");
+            }
+        }
+        // Its last lines.
+        while self.readers.join_next().await.is_some() {}
+    }
+}
+
+/// The first line of its output; what it says meanwhile is kept.
+async fn first_line(
+    lines: &mut Lines<BufReader<ChildStdout>>,
+    said: &mut Lines<BufReader<impl AsyncRead + Unpin>>,
+    heard: &mut Vec<String>,
+) -> Option<String> {
+    let mut is_open = true;
+    loop {
+        tokio::select! {
+            line = lines.next_line() => return line.ok().flatten(),
+            line = said.next_line(), if is_open => match line {
+                Ok(Some(line)) => keep(heard, &line),
+                Ok(None) | Err(_) => is_open = false,
+            },
+        }
+    }
+}
+
+/// Ends a process that does not get ready; says what it said.
+async fn give_up(
+    mut child: Child,
+    mut said: Lines<BufReader<impl AsyncRead + Unpin>>,
+    mut heard: Vec<String>,
+) -> Ended {
+    let patience = Duration::from_secs(1);
+    let status = tokio::time::timeout(patience, child.wait()).await;
+    let why = match status {
+        Ok(Ok(status)) => format!("it ended with {status}"),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => {
+            if let Err(error) = child.kill().await {
+                tracing::debug!(%error, "the process cannot be ended");
+            }
+            "it did not get ready in time".to_owned()
+        }
+    };
+    let rest = async {
+        while let Ok(Some(line)) = said.next_line().await {
+            keep(&mut heard, &line);
+        }
+    };
+    // A process that it started may hold its output open.
+    if tokio::time::timeout(patience, rest).await.is_err() {
+        tracing::debug!("the output of the Python hooks stays open");
+    }
+    Ended { why, said: heard }
+}
+
+fn keep(heard: &mut Vec<String>, line: &str) {
+    if line.trim().is_empty() {
+        return;
+    }
+    if heard.len() == MAX_LINES {
+        heard.remove(0);
+    }
+    heard.push(cut(line));
+}
+
+async fn pass_all_on(mut lines: Lines<BufReader<impl AsyncRead + Unpin>>) {
+    while let Ok(Some(line)) = lines.next_line().await {
+        pass_on(&line);
+    }
+}
+
+fn pass_on(line: &str) {
+    tracing::info!(target: LOG, "{}", cut(line));
+}
+
+/// A line without control characters, cut where it is long.
+fn cut(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).take(MAX_LINE_CHARS).collect()
+}

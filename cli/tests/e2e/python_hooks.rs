@@ -1,0 +1,166 @@
+//! Hooks in Python: live objects, a process that is killed, mistakes at the start.
+//!
+//! `TOOLPLANE_TEST_PYTHON_HOOKS` names an interpreter with `grpcio`, see `scripts/python-env hooks`; without it these are
+//! skipped, and say so.
+
+use std::path::Path;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+use toolplane_testkit::FakeUpstream;
+
+use crate::harness::{PATIENCE, Process, Setup, ready, register, standalone, until};
+
+/// Whoever calls is an object that holds a lock, and so is a note of the call.
+const MODULE: &str = r#"
+import asyncio, os, threading
+
+class User:
+    def __init__(self, name):
+        self.id = name
+        self.lock = threading.Lock()
+
+class Hooks:
+    async def on_authenticate(self, headers):
+        return User(headers["x-user"])
+
+    async def before_execute(self, context):
+        with context.user.lock:
+            context.metadata["lock"] = context.user.lock
+        print("asked by", context.user.id, os.getpid(), flush=True)
+        if context.user.id == "waits":
+            await asyncio.sleep(3600)
+
+    async def after_execute(self, context, result, is_error):
+        assert context.metadata["lock"] is context.user.lock
+        return result.replace("{", '{"by": "%s", ' % context.user.id, 1)
+
+def create():
+    return [Hooks()]
+
+def raises():
+    raise RuntimeError("no hooks today")
+
+not_callable = 1
+"#;
+
+fn python() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "a test asks whether it can run")]
+    let found = std::env::var("TOOLPLANE_TEST_PYTHON_HOOKS").ok();
+    if found.is_none() {
+        #[expect(clippy::print_stderr, reason = "nobody is to believe that this ran")]
+        {
+            eprintln!("skipped: TOOLPLANE_TEST_PYTHON_HOOKS names no interpreter");
+        }
+    }
+    found
+}
+
+fn setup(folder: &Path, python: &str, factory: &str) -> Setup {
+    std::fs::write(folder.join("team_hooks.py"), MODULE).expect("the module");
+    Setup::new("standalone", &folder.join("data"))
+        .set("TOOLPLANE_HOOKS_PYTHON", python)
+        .set("PYTHONPATH", &folder.display().to_string())
+        .set("GATEWAY_HOOK_MODULE", factory)
+        .set("GATEWAY_ALLOWED_HOOK_PREFIXES", "team_hooks")
+}
+
+/// Executes a tool as somebody; the JSON in the answer.
+async fn say(url: &str, user: &str) -> Value {
+    let authority = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).expect("an http url");
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"execute_tool","arguments":{"tool_name":"search"}}}"#;
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\nx-user: {user}\r\naccept: application/json\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(authority).await.expect("a connection");
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+    let body: Value = serde_json::from_str(body).expect("JSON");
+    serde_json::from_str(body["result"]["content"][0]["text"].as_str().expect("a text")).expect("JSON")
+}
+
+/// The id of the process that was asked by somebody, when it was.
+async fn asked_by(process: &mut Process, user: &str) -> String {
+    let record = process.record(&format!("asked by {user} ")).await;
+    record["message"].as_str().and_then(|text| text.rsplit(' ').next()).expect("an id").to_owned()
+}
+
+async fn is_gone(id: &str) {
+    let path = format!("/proc/{id}");
+    until("the Python process is gone", async || !Path::new(&path).exists()).await;
+}
+
+#[tokio::test]
+async fn live_objects_stay_with_their_call_and_a_process_that_is_killed_takes_its_calls_with_it() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let (mut process, url) = standalone(&setup(folder.path(), &python, "team_hooks:create")).await;
+    ready(&url).await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+
+    let calls = (0..32).map(|number| {
+        let url = &url;
+        async move {
+            let user = format!("u{number}");
+            assert_eq!(say(url, &user).await["by"], user);
+        }
+    });
+    futures::future::join_all(calls).await;
+
+    let waiting = say(&url, "waits");
+    let killing = async {
+        let id = asked_by(&mut process, "waits").await;
+        let sent = Command::new("/bin/kill").args(["-KILL", &id]).status().await.expect("kill runs");
+        assert!(sent.success());
+        is_gone(&id).await;
+    };
+    let both = async { tokio::join!(waiting, killing) };
+    let (refused, ()) = tokio::time::timeout(PATIENCE, both).await.expect("an answer in time");
+    assert_eq!(refused["code"], "hook_failed", "{refused}");
+    until("calls are answered again", async || say(&url, "later").await["by"] == "later").await;
+
+    let second = asked_by(&mut process, "later").await;
+    assert!(process.terminate().await.success());
+    is_gone(&second).await;
+}
+
+#[tokio::test]
+async fn the_python_process_does_not_outlive_a_gateway_that_crashes() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let (mut process, url) = standalone(&setup(folder.path(), &python, "team_hooks:create")).await;
+    ready(&url).await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    assert_eq!(say(&url, "ann").await["by"], "ann");
+    let id = asked_by(&mut process, "ann").await;
+    process.crash().await;
+    is_gone(&id).await;
+}
+
+#[tokio::test]
+async fn mistakes_end_the_start_and_say_what_is_wrong() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    for (factory, expected) in [
+        ("team_hooks", "GATEWAY_HOOK_MODULE: `team_hooks` must have the form"),
+        ("other:create", "GATEWAY_HOOK_MODULE: `other` is not among GATEWAY_ALLOWED_HOOK_PREFIXES"),
+        ("team_hooks.none:create", "there is no module `team_hooks.none`"),
+        ("team_hooks:none", "module `team_hooks` has no `none`"),
+        ("team_hooks:not_callable", "cannot be called"),
+        ("team_hooks:raises", "no hooks today"),
+    ] {
+        let (code, said) = setup(folder.path(), &python, factory).run().await;
+        assert_eq!(code, 2, "{factory}: {said}");
+        assert!(said.contains(expected), "{factory}: {said}");
+    }
+    let (code, said) = setup(folder.path(), "/nowhere/python3", "team_hooks:create").run().await;
+    assert!(code == 2 && said.contains("/nowhere/python3"), "{code} {said}");
+}

@@ -1,0 +1,112 @@
+//! The hooks of a node in their order, and what it means that one does not answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::cache::Cache;
+use super::error::{Error, Failure, Refusal};
+use super::{Hook, OnFailure, Phase, Rules};
+use crate::metrics::Metrics;
+
+/// Every hook of a node, in the order in which they were configured.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    members: Vec<Member>,
+    pub(super) cache: Cache,
+    pub(super) max_keep: Duration,
+}
+
+/// One hook with its rules.
+#[derive(Debug)]
+pub(crate) struct Member {
+    name: Arc<str>,
+    pub(super) hook: Arc<dyn Hook>,
+    rules: Rules,
+    places: Semaphore,
+    metrics: Metrics,
+}
+
+/// How much of what callers may see is kept from one call to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// The longest time, whatever a hook allows.
+    pub max_age: Duration,
+    /// How many tools are kept, in all views together.
+    pub max_tools: usize,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { max_age: Duration::from_mins(1), max_tools: 200_000 }
+    }
+}
+
+impl Chain {
+    /// A chain; `None` where there is no hook, so that nobody has to look into an empty one.
+    pub(crate) fn new(members: Vec<Member>, keep: Keep) -> Option<Arc<Self>> {
+        let Keep { max_age, max_tools } = keep;
+        (!members.is_empty())
+            .then(|| Arc::new(Self { members, cache: Cache::new(max_tools), max_keep: max_age }))
+    }
+
+    /// Whether any hook takes part in a phase.
+    pub(crate) fn takes_part(&self, phase: Phase) -> bool {
+        self.members.iter().any(|member| member.hook.phases().contains(phase))
+    }
+
+    pub(super) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The hooks that take part in a phase, with their places in the chain.
+    pub(super) fn of(&self, phase: Phase) -> impl Iterator<Item = (usize, &Member)> {
+        self.members.iter().enumerate().filter(move |(_, member)| member.hook.phases().contains(phase))
+    }
+}
+
+impl Member {
+    pub(crate) fn new(name: &str, hook: Arc<dyn Hook>, rules: Rules, metrics: Metrics) -> Self {
+        let places = Semaphore::new(rules.max_in_flight.min(Semaphore::MAX_PERMITS));
+        Self { name: name.into(), hook, rules, places, metrics }
+    }
+
+    /// Awaits an answer within the rules: `None` where the hook failed and may.
+    pub(super) async fn ask<T>(
+        &self,
+        phase: Phase,
+        answer: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<Option<T>, Refusal> {
+        let asked = self.metrics.hook_call(&self.name, phase.word());
+        let answer = match self.places.try_acquire() {
+            Err(_) => Err(Failure::Overloaded.into()),
+            Ok(_place) => tokio::time::timeout(self.rules.deadline(phase), answer)
+                .await
+                .unwrap_or(Err(Failure::TimedOut.into())),
+        };
+        match answer {
+            Ok(answer) => {
+                asked.ended("ok");
+                Ok(Some(answer))
+            }
+            Err(Error::Denied(denial)) => {
+                asked.ended("denied");
+                Err(Refusal::Denied(denial))
+            }
+            Err(Error::Failed(failure)) => {
+                asked.ended(failure.word());
+                let on_failure = self.rules.on_failure(phase);
+                let goes_on = on_failure == OnFailure::FailOpen;
+                tracing::warn!(
+                    hook.name = %self.name,
+                    hook.phase = phase.word(),
+                    hook.failure = failure.word(),
+                    call.refused = !goes_on,
+                    "a hook failed: {failure}"
+                );
+                if goes_on { Ok(None) } else { Err(Refusal::Failed(phase)) }
+            }
+        }
+    }
+}

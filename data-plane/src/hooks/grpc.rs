@@ -1,0 +1,257 @@
+//! Hooks as a gRPC service, in any language.
+//!
+//! Owns the questions and the checks of the answers; `grpc/link.rs` owns the connection. What a service answers is
+//! believed no further than it was asked: positions that do not exist, text that is no JSON and whatever else makes no
+//! sense is a failure of the hook.
+
+mod link;
+mod message;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use toolplane_proto::hooks as wire;
+use toolplane_proto::hooks::authenticate_response::Outcome;
+use toolplane_registry::RawJson;
+use toolplane_registry::policy::Globs;
+use toolplane_registry::view::Entry;
+
+pub(crate) use self::link::{Background, Ending};
+use self::link::{Line, Link};
+use self::message::{denied, headers_of, json, keep_for, request_of};
+use super::{
+    Changes, Context, Error, Execution, Failure, Hook, Identity, Metadata, Phase, Phases, Reported, Visible,
+};
+use crate::options::Address;
+
+/// How much of a list of tools goes into one question, in bytes: servers of gRPC take four megabytes unless they are told
+/// otherwise.
+const MAX_LIST_BYTES: usize = 3 << 20;
+/// How many calls that ended may wait for being told.
+const MAX_ENDINGS: usize = 4096;
+
+/// A hook service, and how it is reached.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Where it listens.
+    pub address: Address,
+    /// What it is trusted by, where it speaks TLS, and the certificate that is shown to it.
+    pub tls: toolplane_tls::client::Files,
+    /// Globs over the lower-case names of the caller's headers that it is told; absent: all that it asks for.
+    pub headers: Option<Vec<String>>,
+    /// Lets the caller's headers travel in the clear to another machine.
+    pub allow_plain: bool,
+    /// Largest answer that is read.
+    pub max_answer_bytes: usize,
+}
+
+/// The client of one hook service.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    line: Arc<Line>,
+    allowed: Option<Globs>,
+    endings: mpsc::Sender<Ending>,
+}
+
+impl Service {
+    /// A service at an address, with the usual limits.
+    pub fn at(address: Address) -> Self {
+        let tls = toolplane_tls::client::Files::default();
+        Self { address, tls, headers: None, allow_plain: false, max_answer_bytes: 32 << 20 }
+    }
+}
+
+impl Remote {
+    /// A client, and what has to run for it to be connected.
+    pub(crate) fn new(name: &str, service: &Service, build: &str) -> (Self, Background) {
+        let (endings, ended) = mpsc::channel(MAX_ENDINGS);
+        let line = Arc::new(Line::new(name, service, build));
+        // Globs that do not compile were refused with the options; none of them lets nothing through.
+        let allowed = service.headers.as_ref().map(|globs| Globs::compile(globs).unwrap_or_default());
+        (Self { line: Arc::clone(&line), allowed, endings }, Background::new(line, ended))
+    }
+
+    /// The connection that a call goes by, and what the service is told of the call.
+    async fn begin(&self, context: &Context<'_>) -> Result<(Arc<Link>, Option<wire::Call>), Failure> {
+        let link = self.line.link().await?;
+        let began = context.began_with.get_or_init(|| Arc::clone(&link.instance));
+        if **began != *link.instance {
+            return Err(Failure::Restarted);
+        }
+        let passes = |name: &str| {
+            let is_allowed = |globs: &Option<Globs>| globs.as_ref().is_none_or(|globs| globs.is_match(name));
+            is_allowed(&self.allowed) && is_allowed(&link.headers)
+        };
+        let identity = context.identity.map(|identity| wire::Identity {
+            handle: identity.handle.clone(),
+            subject: identity.subject.clone(),
+            visibility_key: identity.visibility_key.clone(),
+        });
+        let call = wire::Call {
+            id: context.id.to_owned(),
+            instance: link.instance.to_string(),
+            identity,
+            headers: headers_of(context.headers, passes),
+            request_meta: context.request_meta.map_or_else(String::new, |meta| meta.as_str().to_owned()),
+            session: context.session.unwrap_or_default().to_owned(),
+        };
+        Ok((link, Some(call)))
+    }
+}
+
+/// Takes a failed request for what it means.
+macro_rules! ask {
+    ($link:expr, $method:ident, $request:expr) => {
+        $link.client().$method($request).await.map_err(|status| $link.failure(&status))?.into_inner()
+    };
+}
+
+#[async_trait]
+impl Hook for Remote {
+    fn phases(&self) -> Phases {
+        self.line.phases()
+    }
+
+    async fn authenticate(&self, context: &Context<'_>) -> Result<Option<Identity>, Error> {
+        let (link, call) = self.begin(context).await?;
+        let answer = ask!(link, authenticate, wire::AuthenticateRequest { call });
+        match answer.outcome {
+            None => Ok(None),
+            Some(Outcome::Denial(denial)) => Err(denied(denial)),
+            Some(Outcome::Identity(wire::Identity { handle, subject, visibility_key })) => {
+                Ok(Some(Identity { handle, subject, visibility_key, value: None }))
+            }
+        }
+    }
+
+    async fn filter_tools(
+        &self,
+        context: &Context<'_>,
+        tools: &[&Entry],
+        domain: Option<&str>,
+    ) -> Result<Visible, Error> {
+        let mut whole = Visible { positions: Vec::new(), keep_for: std::time::Duration::MAX };
+        let mut first = 0;
+        while let Some(rest) = tools.get(first..).filter(|rest| !rest.is_empty()) {
+            let listed = message::list(rest, MAX_LIST_BYTES);
+            let count = listed.len();
+            let (link, call) = self.begin(context).await?;
+            let request =
+                wire::FilterToolsRequest { call, tools: listed, domain: domain.map(ToOwned::to_owned) };
+            let answer = ask!(link, filter_tools, request);
+            for position in answer.visible {
+                let position = usize::try_from(position).ok().filter(|position| *position < count);
+                let position = position.ok_or_else(|| {
+                    Failure::Invalid("it names a tool that it was not asked about".to_owned())
+                })?;
+                whole.positions.push(first + position);
+            }
+            whole.keep_for = whole.keep_for.min(keep_for(answer.keep_for.as_ref()));
+            first += count;
+        }
+        Ok(whole)
+    }
+
+    async fn authorize_code(&self, context: &Context<'_>) -> Result<bool, Error> {
+        let (link, call) = self.begin(context).await?;
+        Ok(ask!(link, authorize_code, wire::AuthorizeCodeRequest { call }).is_allowed)
+    }
+
+    async fn before_execute(
+        &self,
+        context: &Context<'_>,
+        execution: &Execution<'_>,
+    ) -> Result<Changes, Error> {
+        let (link, call) = self.begin(context).await?;
+        let request = wire::BeforeExecuteRequest {
+            call,
+            tool: Some(message::tool(execution.tool, true)),
+            arguments: execution.arguments.as_str().to_owned(),
+            extra_headers: message::set_headers(execution.extra_headers),
+            metadata: message::notes(execution.metadata),
+        };
+        let answer = ask!(link, before_execute, request);
+        let wire::BeforeExecuteResponse { denial, arguments, extra_headers, metadata } = answer;
+        if let Some(denial) = denial {
+            return Err(denied(denial));
+        }
+        let metadata: Result<Metadata, Failure> =
+            metadata.into_iter().map(|(key, value)| Ok((key, json("a note", &value)?))).collect();
+        let mut changes = Changes { metadata: metadata?, ..Changes::default() };
+        changes.arguments = arguments.map(|text| json("the arguments", &text)).transpose()?;
+        for wire::Header { name, value } in &extra_headers {
+            changes = changes.header(name, value);
+        }
+        Ok(changes)
+    }
+
+    async fn transform_result(
+        &self,
+        context: &Context<'_>,
+        execution: &Execution<'_>,
+        result: &RawJson,
+    ) -> Result<Option<RawJson>, Error> {
+        let (link, call) = self.begin(context).await?;
+        let mut request = request_of!(wire::TransformResultRequest, call, execution);
+        request.result = result.as_str().to_owned();
+        let wire::TransformResultResponse { denial, result } = ask!(link, transform_result, request);
+        match denial {
+            Some(denial) => Err(denied(denial)),
+            None => Ok(result.map(|text| json("the result", &text)).transpose()?),
+        }
+    }
+
+    async fn after_execute(
+        &self,
+        context: &Context<'_>,
+        execution: &Execution<'_>,
+        text: &str,
+        is_error: bool,
+    ) -> Result<Option<String>, Error> {
+        let (link, call) = self.begin(context).await?;
+        let mut request = request_of!(wire::AfterExecuteRequest, call, execution);
+        (request.text, request.is_error) = (text.to_owned(), is_error);
+        let wire::AfterExecuteResponse { denial, text } = ask!(link, after_execute, request);
+        match denial {
+            Some(denial) => Err(denied(denial)),
+            None => Ok(text),
+        }
+    }
+
+    async fn report_error(
+        &self,
+        context: &Context<'_>,
+        execution: &Execution<'_>,
+        reported: &Reported<'_>,
+    ) -> Result<(), Error> {
+        let (link, call) = self.begin(context).await?;
+        let mut request = request_of!(wire::ReportErrorRequest, call, execution);
+        (request.error, request.code) = (reported.error.to_owned(), reported.code.to_owned());
+        request.is_from_upstream = reported.is_from_upstream;
+        let wire::ReportErrorResponse {} = ask!(link, report_error, request);
+        Ok(())
+    }
+
+    fn end_call(&self, call_id: &str, began_with: Option<&str>) {
+        let Some(instance) = began_with.filter(|_| self.line.wants_end_call()) else { return };
+        let ending = Ending { call_id: call_id.to_owned(), instance: instance.to_owned() };
+        if self.endings.try_send(ending).is_err() {
+            tracing::debug!(hook.name = self.line.name(), "the end of a call is not told: too many wait");
+        }
+    }
+}
+
+/// The phase of the wire; `None` for one that this build does not know.
+fn phase_of(number: i32) -> Option<Phase> {
+    Some(match wire::Phase::try_from(number).ok()? {
+        wire::Phase::Unspecified => return None,
+        wire::Phase::Authenticate => Phase::Authenticate,
+        wire::Phase::FilterTools => Phase::FilterTools,
+        wire::Phase::AuthorizeCode => Phase::AuthorizeCode,
+        wire::Phase::BeforeExecute => Phase::BeforeExecute,
+        wire::Phase::TransformResult => Phase::TransformResult,
+        wire::Phase::AfterExecute => Phase::AfterExecute,
+        wire::Phase::ReportError => Phase::ReportError,
+    })
+}

@@ -1,0 +1,335 @@
+//! The connection to a hook service.
+//!
+//! One connection at a time, and each to one start of the service: it is never made again behind the back of a call,
+//! because what the service kept for the call is gone with the process. A task of its own connects, asks what the service
+//! is, and does so again as soon as the connection is lost.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::transport::{Channel, Uri};
+use tonic::{Code, Status};
+use toolplane_proto::hooks::hook_service_client::HookServiceClient;
+use toolplane_proto::hooks::{DescribeRequest, EndCallRequest};
+use toolplane_registry::policy::Globs;
+
+use super::super::{Failure, Phases};
+use super::{Service, phase_of};
+use crate::channel::{self, Connected, Connection, Connector, cause};
+
+/// How long connecting and describing may take together.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// The waits between attempts: from the first to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// For how many attempts calls wait: a service that is restarted is back by then.
+const PATIENT_ATTEMPTS: u32 = 5;
+/// How many ends of calls are told at once, and how long each may take.
+const ENDINGS_AT_ONCE: usize = 32;
+const ENDING_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A connection to one start of the service.
+#[derive(Debug)]
+pub(super) struct Link {
+    client: HookServiceClient<Channel>,
+    pub(super) instance: Arc<str>,
+    pub(super) headers: Option<Globs>,
+    /// Cancelled when the connection is gone.
+    gone: CancellationToken,
+}
+
+/// A service, connected or not.
+#[derive(Debug)]
+pub(super) struct Line {
+    name: String,
+    build: String,
+    service: Service,
+    state: watch::Sender<State>,
+    /// What the service last said it takes part in. Until it said so, everything is asked, so that a service that never
+    /// was there is not taken for one that wants nothing.
+    phases: AtomicU8,
+    wants_end_call: AtomicBool,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    /// There was a connection a moment ago, or the node has only just started: calls wait for one.
+    Connecting,
+    Up(Arc<Link>),
+    Down(String),
+}
+
+/// A call that ended.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(super) call_id: String,
+    pub(super) instance: String,
+}
+
+/// What has to run for a service to be connected.
+#[derive(Debug)]
+pub(crate) struct Background {
+    line: Arc<Line>,
+    ended: mpsc::Receiver<Ending>,
+}
+
+/// Connects once.
+#[derive(Debug, Clone)]
+struct Once {
+    connector: Connector,
+    used: Arc<AtomicBool>,
+    gone: CancellationToken,
+}
+
+/// Says when it is dropped.
+struct Watched {
+    inner: Box<dyn Connection>,
+    _gone: DropGuard,
+}
+
+// ---- Line ----
+
+impl Line {
+    pub(super) fn new(name: &str, service: &Service, build: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            build: build.to_owned(),
+            service: service.clone(),
+            state: watch::Sender::new(State::Connecting),
+            phases: AtomicU8::new(Phases::all().bits()),
+            wants_end_call: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn phases(&self) -> Phases {
+        Phases::from_bits(self.phases.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn wants_end_call(&self) -> bool {
+        self.wants_end_call.load(Ordering::Relaxed)
+    }
+
+    /// The connection; awaits one that is being made.
+    pub(super) async fn link(&self) -> Result<Arc<Link>, Failure> {
+        if let State::Up(link) = &*self.state.borrow()
+            && !link.gone.is_cancelled()
+        {
+            return Ok(Arc::clone(link));
+        }
+        let mut states = self.state.subscribe();
+        let settled = |state: &State| match state {
+            State::Connecting => false,
+            State::Up(link) => !link.gone.is_cancelled(),
+            State::Down(_) => true,
+        };
+        match states.wait_for(settled).await.as_deref() {
+            Ok(State::Up(link)) => Ok(Arc::clone(link)),
+            Ok(State::Down(reason)) => Err(Failure::Unavailable(reason.clone())),
+            Ok(State::Connecting) | Err(_) => Err(Failure::Unavailable("there is no connection".to_owned())),
+        }
+    }
+
+    async fn connect(&self) -> Result<Link, String> {
+        let Service { address, tls, headers: _, allow_plain: _, max_answer_bytes } = &self.service;
+        let gone = CancellationToken::new();
+        let connector =
+            Once { connector: Connector::new(address, tls), used: Arc::default(), gone: gone.clone() };
+        let endpoint = channel::endpoint(address)
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .keep_alive_timeout(Duration::from_secs(5))
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true);
+        let channel = endpoint.connect_with_connector(connector).await.map_err(|error| cause(&error))?;
+        let mut client = HookServiceClient::new(channel).max_decoding_message_size(*max_answer_bytes);
+        let request = DescribeRequest { node_build: self.build.clone() };
+        let described =
+            client.describe(request).await.map_err(|status| status.message().to_owned())?.into_inner();
+        if described.instance.is_empty() {
+            return Err("it does not say which start of it this is".to_owned());
+        }
+        let headers = (!described.headers.is_empty())
+            .then(|| Globs::compile(&described.headers))
+            .transpose()
+            .map_err(|rejection| rejection.to_string())?;
+        let phases: Phases = described.phases.iter().filter_map(|phase| phase_of(*phase)).collect();
+        self.phases.store(phases.bits(), Ordering::Relaxed);
+        self.wants_end_call.store(described.wants_end_call, Ordering::Relaxed);
+        tracing::info!(
+            hook.name = self.name,
+            hook.service = described.name,
+            hook.phases = ?phases,
+            "connected to a hook service"
+        );
+        Ok(Link { client, instance: described.instance.into(), headers, gone })
+    }
+
+    async fn follow(&self) {
+        let (mut wait, mut failures) = (FIRST_WAIT, 0_u32);
+        loop {
+            let attempt = tokio::time::timeout(CONNECT_DEADLINE, self.connect()).await;
+            match attempt.unwrap_or_else(|_| Err("it did not answer in time".to_owned())) {
+                Ok(link) => {
+                    let gone = link.gone.clone();
+                    self.state.send_replace(State::Up(Arc::new(link)));
+                    (wait, failures) = (FIRST_WAIT, 0);
+                    gone.cancelled().await;
+                    tracing::warn!(hook.name = self.name, "lost the connection to a hook service");
+                    self.state.send_replace(State::Connecting);
+                }
+                Err(reason) => {
+                    failures = failures.saturating_add(1);
+                    if failures == PATIENT_ATTEMPTS {
+                        tracing::warn!(hook.name = self.name, "a hook service cannot be reached: {reason}");
+                    }
+                    if failures >= PATIENT_ATTEMPTS {
+                        self.state.send_replace(State::Down(reason));
+                    }
+                    tokio::time::sleep(wait).await;
+                    wait = (2 * wait).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+
+    async fn tell_end(&self, ending: Ending) {
+        let State::Up(link) = self.state.borrow().clone() else { return };
+        let Ending { call_id, instance } = ending;
+        if *link.instance != *instance {
+            // The service of that call is gone, and what it kept with it.
+            return;
+        }
+        let mut client = link.client();
+        let told = client.end_call(EndCallRequest { call_id, instance });
+        if !matches!(tokio::time::timeout(ENDING_DEADLINE, told).await, Ok(Ok(_))) {
+            tracing::debug!(hook.name = self.name, "a hook service did not hear of the end of a call");
+        }
+    }
+}
+
+// ---- Link ----
+
+impl Link {
+    pub(super) fn client(&self) -> HookServiceClient<Channel> {
+        self.client.clone()
+    }
+
+    /// What it means that a request failed.
+    pub(super) fn failure(&self, status: &Status) -> Failure {
+        let words = status.message();
+        if self.gone.is_cancelled() || std::error::Error::source(status).is_some() {
+            // Who comes next need not find out by itself.
+            self.gone.cancel();
+            return Failure::Unavailable(cause(status));
+        }
+        match status.code() {
+            Code::Unavailable => Failure::Unavailable(words.to_owned()),
+            Code::FailedPrecondition => Failure::Restarted,
+            Code::DeadlineExceeded => Failure::TimedOut,
+            Code::ResourceExhausted => Failure::Overloaded,
+            Code::OutOfRange | Code::DataLoss => Failure::Invalid(words.to_owned()),
+            _ => Failure::Failed(words.to_owned()),
+        }
+    }
+}
+
+// ---- Background ----
+
+impl Background {
+    pub(super) fn new(line: Arc<Line>, ended: mpsc::Receiver<Ending>) -> Self {
+        Self { line, ended }
+    }
+
+    /// Stays connected and tells of calls that ended, until told to stop.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let Self { line, ended } = self;
+        let telling = {
+            let line = Arc::clone(&line);
+            ReceiverStream::new(ended).for_each_concurrent(ENDINGS_AT_ONCE, move |ending| {
+                let line = Arc::clone(&line);
+                async move { line.tell_end(ending).await }
+            })
+        };
+        let running = futures::future::join(line.follow(), telling);
+        shutdown.run_until_cancelled(running).await;
+    }
+}
+
+// ---- Once and Watched ----
+
+impl tower::Service<Uri> for Once {
+    type Response = Connected;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let Self { connector, used, gone } = self;
+        if used.swap(true, Ordering::AcqRel) {
+            return Box::pin(async { Err("the connection is gone".into()) });
+        }
+        let guard = gone.clone().drop_guard();
+        let connecting = connector.call(uri);
+        Box::pin(async move {
+            let inner = connecting.await?.into_inner();
+            let watched: Box<dyn Connection> = Box::new(Watched { inner, _gone: guard });
+            Ok(TokioIo::new(watched))
+        })
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}

@@ -1,0 +1,228 @@
+//! One call on its way through the hooks: what they know of it, from authentication to its end.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::HeaderMap;
+use toolplane_registry::view::Entry;
+use toolplane_registry::{RawJson, View};
+
+use super::chain::Chain;
+use super::error::{Denial, Error, Failure, Refusal};
+use super::{Context, Identity, Phase};
+
+/// Longest handle, subject and visibility key, in bytes.
+const MAX_HANDLE_BYTES: usize = 4096;
+const MAX_SUBJECT_BYTES: usize = 1024;
+
+/// One call. Dropping it tells every hook that took part that the call is over.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(super) chain: Arc<Chain>,
+    id: String,
+    headers: HeaderMap,
+    request_meta: Option<RawJson>,
+    session: Option<Arc<str>>,
+    /// One for each hook of the chain.
+    seats: Vec<Seat>,
+    subject: Option<Arc<str>>,
+    /// The call of the code that this one is nested in. Held, so that it ends later.
+    _outer: Option<Arc<Visit>>,
+}
+
+/// What one hook is told of the caller, and what is remembered of the hook.
+#[derive(Debug, Default)]
+struct Seat {
+    identity: Option<Identity>,
+    began_with: Arc<OnceLock<Arc<str>>>,
+    was_asked: AtomicBool,
+}
+
+/// What a caller sees, and for how long that may be kept.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) positions: BTreeSet<usize>,
+    pub(super) keep_for: Duration,
+}
+
+impl Visit {
+    /// Begins a call and finds out who calls.
+    pub(crate) async fn begin(
+        chain: &Arc<Chain>,
+        headers: HeaderMap,
+        request_meta: Option<RawJson>,
+    ) -> Result<Self, Refusal> {
+        let mut visit = Self {
+            chain: Arc::clone(chain),
+            id: new_id(),
+            headers,
+            request_meta,
+            session: None,
+            seats: chain.members().iter().map(|_| Seat::default()).collect(),
+            subject: None,
+            _outer: None,
+        };
+        let mut found: Vec<(usize, Identity)> = Vec::new();
+        for (place, member) in chain.of(Phase::Authenticate) {
+            let answer =
+                async { member.hook.authenticate(&visit.context(place)).await.and_then(check_identity) };
+            if let Some(Some(identity)) = member.ask(Phase::Authenticate, answer).await? {
+                found.push((place, identity));
+            }
+        }
+        visit.seat(found);
+        Ok(visit)
+    }
+
+    /// A call that code makes, for the same caller: it is known to the hooks by an id of its own.
+    pub(crate) fn nested(self: &Arc<Self>, session: &str) -> Self {
+        let seats = self.seats.iter().map(|seat| Seat {
+            identity: seat.identity.clone(),
+            began_with: Arc::clone(&seat.began_with),
+            was_asked: AtomicBool::new(false),
+        });
+        Self {
+            chain: Arc::clone(&self.chain),
+            id: new_id(),
+            headers: self.headers.clone(),
+            request_meta: self.request_meta.clone(),
+            session: Some(session.into()),
+            seats: seats.collect(),
+            subject: self.subject.clone(),
+            _outer: Some(Arc::clone(self)),
+        }
+    }
+
+    /// The hooks that are asked.
+    pub(crate) fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Who calls, for logs and audit records.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// The run of code that the call belongs to.
+    pub(super) fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// Asks whether the caller may run code.
+    pub(crate) async fn authorize_code(&self) -> Result<(), Refusal> {
+        for (place, member) in self.chain.of(Phase::AuthorizeCode) {
+            let answer = async { member.hook.authorize_code(&self.context(place)).await };
+            if member.ask(Phase::AuthorizeCode, answer).await? == Some(false) {
+                return Err(Refusal::Denied(Denial::new("this caller may not run code")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Under what this caller's visibility may be kept; `None` where some hook that hides tools does not say.
+    pub(super) fn visibility_key(&self) -> Option<String> {
+        let mut key = String::new();
+        for (place, _) in self.chain.of(Phase::FilterTools) {
+            let part = &self.seats.get(place)?.identity.as_ref()?.visibility_key;
+            if part.is_empty() {
+                return None;
+            }
+            key.push_str(&[&place.to_string(), ":", &part.len().to_string(), ":", part].concat());
+        }
+        Some(key)
+    }
+
+    /// Asks which of these entries the caller may know of.
+    pub(super) async fn filter(
+        &self,
+        all: &View,
+        positions: BTreeSet<usize>,
+        domain: Option<&str>,
+    ) -> Result<Sight, Refusal> {
+        let mut sight = Sight { positions, keep_for: Duration::MAX };
+        for (place, member) in self.chain.of(Phase::FilterTools) {
+            if sight.positions.is_empty() {
+                break;
+            }
+            let asked: Vec<usize> = sight.positions.iter().copied().collect();
+            let tools: Vec<&Entry> = asked.iter().filter_map(|at| all.entries().get(*at)).collect();
+            let answer = async {
+                let visible = member.hook.filter_tools(&self.context(place), &tools, domain).await?;
+                let kept: Option<BTreeSet<usize>> =
+                    visible.positions.iter().map(|at| asked.get(*at).copied()).collect();
+                let kept = kept.ok_or_else(|| {
+                    Failure::Invalid("it names a tool that it was not asked about".to_owned())
+                })?;
+                Ok((kept, visible.keep_for))
+            };
+            match member.ask(Phase::FilterTools, answer).await? {
+                Some((kept, keep_for)) => {
+                    sight = Sight { positions: kept, keep_for: sight.keep_for.min(keep_for) };
+                }
+                // What was seen while a hook was away is not what is seen when it is back.
+                None => sight.keep_for = Duration::ZERO,
+            }
+        }
+        Ok(sight)
+    }
+
+    /// What the hook at this place is told.
+    pub(super) fn context(&self, place: usize) -> Context<'_> {
+        static NOWHERE: OnceLock<Arc<str>> = OnceLock::new();
+        let seat = self.seats.get(place).inspect(|seat| seat.was_asked.store(true, Ordering::Relaxed));
+        Context {
+            id: &self.id,
+            identity: seat.and_then(|seat| seat.identity.as_ref()),
+            headers: &self.headers,
+            request_meta: self.request_meta.as_ref(),
+            session: self.session.as_deref(),
+            began_with: seat.map_or(&NOWHERE, |seat| &seat.began_with),
+        }
+    }
+
+    /// Tells every hook who calls: the last one that was found, with the handle that the hook itself gave.
+    fn seat(&mut self, found: Vec<(usize, Identity)>) {
+        let Some((_, last)) = found.last() else { return };
+        let last = last.clone();
+        self.subject = (!last.subject.is_empty()).then(|| last.subject.as_str().into());
+        for seat in &mut self.seats {
+            let strangers = Identity { handle: String::new(), value: None, ..last.clone() };
+            seat.identity = Some(strangers);
+        }
+        for (place, own) in found {
+            let Some(seat) = self.seats.get_mut(place) else { continue };
+            seat.identity = Some(Identity { subject: last.subject.clone(), ..own });
+        }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        for (seat, member) in self.seats.iter().zip(self.chain.members()) {
+            if seat.was_asked.load(Ordering::Relaxed) {
+                member.hook.end_call(&self.id, seat.began_with.get().map(AsRef::as_ref));
+            }
+        }
+    }
+}
+
+fn check_identity(identity: Option<Identity>) -> Result<Option<Identity>, Error> {
+    if let Some(Identity { handle, subject, visibility_key, value: _ }) = &identity
+        && (handle.len() > MAX_HANDLE_BYTES || subject.len().max(visibility_key.len()) > MAX_SUBJECT_BYTES)
+    {
+        return Err(Failure::Invalid("an identity is longer than it may be".to_owned()).into());
+    }
+    Ok(identity)
+}
+
+fn new_id() -> String {
+    let mut bytes = [0; 16];
+    // Ids only tell calls apart; where the system has no randomness, a counter does as well.
+    if getrandom::fill(&mut bytes).is_err() {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        return format!("call-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    }
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}

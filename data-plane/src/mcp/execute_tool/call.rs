@@ -1,0 +1,87 @@
+//! How a tool's upstream is called: where, with which headers, until when, and whether twice does harm.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde::Deserialize;
+use tokio::time::Instant;
+use toolplane_registry::upstream::Header;
+use toolplane_registry::view::Entry;
+use toolplane_registry::{Tool, limits};
+use toolplane_upstream::auth::outgoing_headers;
+use toolplane_upstream::client::Target;
+use toolplane_upstream::limits::call::EXPECTED_TIMEOUT;
+
+use crate::caller::Caller;
+use crate::live::Served;
+
+/// Where the tool is, for this caller.
+pub(super) fn target(served: &Served, caller: &Caller, entry: &Entry, extra: &[Header]) -> Target {
+    let domain = entry.domain().domain();
+    let endpoint = entry.domain().endpoint();
+    Target {
+        url: endpoint.url.clone(),
+        headers: outgoing_headers(&endpoint.headers, served.forward(domain), &caller.headers, extra),
+        tls: served.pool(domain).cloned(),
+        session_mode: endpoint.session_mode,
+        config_id: endpoint.config_id.clone(),
+        protocol: endpoint.protocol,
+        domain: Some(domain.clone()),
+    }
+}
+
+/// When nobody waits for the answer any more, as far as the caller said so.
+pub(super) fn deadline(headers: &HeaderMap) -> Instant {
+    let left = headers.get(EXPECTED_TIMEOUT).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let left = left.map(Duration::from_millis).filter(|left| !left.is_zero());
+    // The upstream's own limit is far less than this.
+    Instant::now() + left.unwrap_or(limits::MAX_TIME).min(limits::MAX_TIME)
+}
+
+/// Whether the tool says of itself that running it twice is like running it once. Whoever says so falsely harms nobody
+/// but itself.
+pub(super) fn is_harmless(tool: &Tool) -> bool {
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Hints {
+        read_only_hint: bool,
+        idempotent_hint: bool,
+    }
+    let hints = tool.annotations.as_ref().and_then(|raw| serde_json::from_str::<Hints>(raw.as_str()).ok());
+    hints.is_some_and(|hints| hints.read_only_hint || hints.idempotent_hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use toolplane_registry::RawJson;
+    use toolplane_registry::test_util::a_tool;
+
+    use super::*;
+
+    #[test]
+    fn only_tools_that_say_so_may_run_twice() {
+        for (annotations, expected) in [
+            (None, false),
+            (Some("{}"), false),
+            (Some(r#"{"readOnlyHint":true,"x":1}"#), true),
+            (Some(r#"{"idempotentHint":true,"readOnlyHint":false}"#), true),
+            (Some(r#"{"readOnlyHint":"true"}"#), false),
+            (Some("[]"), false),
+        ] {
+            let annotations = annotations.map(|text| RawJson::parse(text).unwrap());
+            assert_eq!(is_harmless(&Tool { annotations, ..a_tool("t") }), expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_is_the_callers_where_there_is_one() {
+        let after = |value: Option<&'static str>| {
+            let value = value.map(|text| (EXPECTED_TIMEOUT, http::HeaderValue::from_static(text)));
+            deadline(&value.into_iter().collect()) - Instant::now()
+        };
+        assert_eq!(after(Some("1500")), Duration::from_millis(1500));
+        for none in [None, Some("0"), Some("soon"), Some("-1"), Some("99999999999999")] {
+            assert_eq!(after(none), limits::MAX_TIME, "{none:?}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Hook services over gRPC: right answers, wrong ones, and none.
+
+mod fake;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use toolplane_data_plane::hooks::{Configured, Phase, Place, Rules, Service};
+use toolplane_data_plane::{Address, Options};
+use toolplane_proto::hooks as wire;
+use toolplane_testkit::fake_upstream::Fault;
+
+use self::fake::{Behavior, FakeHooks};
+use crate::harness::{Node, PATIENCE, World, inner};
+
+fn configured(hooks: &FakeHooks, deadline: Duration) -> Configured {
+    let address = Address::parse(&hooks.address()).unwrap();
+    let rules = Rules { deadline, max_in_flight: 1024, ..Rules::default() };
+    Configured { name: "fake".to_owned(), place: Place::Service(Service::at(address)), rules }
+}
+
+async fn world(hooks: &FakeHooks, deadline: Duration) -> World {
+    World::start(&["say"], Options { hooks: vec![configured(hooks, deadline)], ..Options::default() }).await
+}
+
+async fn say(node: &Node, headers: &[(&str, &str)]) -> Value {
+    let message = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"execute_tool","arguments":{"tool_name":"say"},"_meta":{"k":1e400}}}"#;
+    let answer = node.rpc_with(message, headers).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.json()["result"].clone()
+}
+
+fn code(result: &Value) -> String {
+    inner(result)["code"].as_str().unwrap_or("ok").to_owned()
+}
+
+#[tokio::test]
+async fn every_phase_travels_and_the_service_hears_of_the_end() {
+    let mut hooks = FakeHooks::start().await;
+    let world = world(&hooks, PATIENCE).await;
+    let result = say(&world.node, &[("x-user", "ann")]).await;
+    let told = inner(&result);
+    assert_eq!((&told["tool"], &told["by"]), (&"say".into(), &"ann".into()), "{result}");
+    let request = world.upstream.requests().into_iter().find(|r| r.method == "tools/call").unwrap();
+    assert_eq!(request.headers["x-by"], "ann");
+    assert!(request.params.contains(r#""arguments":{"n":1e400}"#), "{}", request.params);
+    let ended = hooks.next_end().await;
+    let asked = hooks.asked();
+    assert_eq!(
+        asked.iter().map(|(phase, _)| *phase).collect::<Vec<_>>(),
+        ["authenticate", "filter_tools", "before_execute", "transform_result", "after_execute"]
+    );
+    for (phase, call) in &asked {
+        assert_eq!((&call.id, call.request_meta.as_str()), (&ended, r#"{"k":1e400}"#));
+        let identity = call.identity.as_ref().map(|identity| identity.handle.as_str());
+        assert_eq!(identity, (*phase != "authenticate").then_some("handle of ann"));
+    }
+    let denied = say(&world.node, &[("x-user", "mallory")]).await;
+    assert_eq!(code(&denied), "quota");
+}
+
+#[tokio::test]
+async fn answers_that_make_no_sense_refuse_the_call_in_the_same_words() {
+    let hooks = FakeHooks::start().await;
+    let world = world(&hooks, Duration::from_secs(3)).await;
+    assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
+    let mut told = Vec::new();
+    for behavior in [
+        Behavior::Hang,
+        Behavior::Fail,
+        Behavior::UnknownPosition,
+        Behavior::NoJson,
+        Behavior::NoObject,
+        Behavior::ForbiddenHeader,
+        Behavior::BrokenHeader,
+        Behavior::OddCode,
+        Behavior::TooLarge,
+    ] {
+        hooks.behave(behavior);
+        let result = say(&world.node, &[("x-user", "ann")]).await;
+        assert_eq!(code(&result), "hook_failed", "{behavior:?}");
+        told.push(result.to_string());
+        hooks.behave(Behavior::Well);
+        assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok", "after {behavior:?}");
+    }
+    assert!(told.iter().all(|text| text == &told[0]), "nothing tells one failure from another: {told:?}");
+}
+
+#[tokio::test]
+async fn visibility_is_kept_where_the_service_lets_it_and_for_the_same_key_alone() {
+    let hooks = FakeHooks::start().await;
+    let world = world(&hooks, PATIENCE).await;
+    for (user, expected) in [("key:a", 1), ("key:a", 1), ("key:b", 2), ("key:a", 2), ("ann", 3), ("ann", 4)] {
+        assert_eq!(code(&say(&world.node, &[("x-user", user)]).await), "ok");
+        assert_eq!(hooks.count("filter_tools"), expected, "{user}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_spans_a_restart_is_refused_and_the_next_one_is_not() {
+    let mut hooks = FakeHooks::start().await;
+    let world = world(&hooks, PATIENCE).await;
+    assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
+    hooks.hold(Phase::BeforeExecute);
+    let (result, ()) = tokio::join!(say(&world.node, &[("x-user", "ann")]), async {
+        hooks.held().await;
+        hooks.restart().await;
+    });
+    assert_eq!(code(&result), "hook_failed");
+    assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
+
+    // The upstream takes so long that the service is another one by the time it is asked about the result.
+    world.upstream.fault_once("tools/call", Fault::Hang);
+    let before = hooks.count("before_execute");
+    let (result, ()) = tokio::join!(say(&world.node, &[("x-user", "ann")]), async {
+        hooks.asked_until("before_execute", before + 1).await;
+        hooks.restart().await;
+        world.upstream.release();
+    });
+    assert_eq!(code(&result), "hook_failed");
+}
+
+#[tokio::test]
+async fn a_service_that_never_was_there_refuses_calls_and_not_the_start() {
+    let mut hooks = FakeHooks::start().await;
+    hooks.stop().await;
+    let world = world(&hooks, Duration::from_millis(300)).await;
+    assert_eq!(world.node.get("/readyz").await.status, 200);
+    assert_eq!(code(&say(&world.node, &[]).await), "hook_failed");
+    hooks.start_again().await;
+    let up = async {
+        while code(&say(&world.node, &[("x-user", "ann")]).await) != "ok" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, up).await.expect("the node finds the service once it is there");
+}
+
+#[tokio::test]
+async fn a_service_that_dies_hangs_and_lies_under_load_loses_no_call_and_mixes_none_up() {
+    let mut hooks = FakeHooks::start().await;
+    let world = world(&hooks, Duration::from_millis(500)).await;
+    let (right, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let node = &world.node;
+    let caller = |number: usize| {
+        let (right, refused) = (&right, &refused);
+        async move {
+            for round in 0..40 {
+                let user = format!("u{number}r{round}");
+                let result = say(node, &[("x-user", &user)]).await;
+                match code(&result).as_str() {
+                    "ok" => {
+                        assert_eq!(inner(&result)["by"], user.as_str(), "somebody else's answer");
+                        right.fetch_add(1, Ordering::Relaxed);
+                    }
+                    "hook_failed" => {
+                        refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                    other => panic!("{other}: {result}"),
+                }
+            }
+        }
+    };
+    let calls = futures::future::join_all((0..24).map(caller));
+    let trouble = async {
+        for behavior in [Behavior::Fail, Behavior::NoJson, Behavior::Hang, Behavior::UnknownPosition] {
+            hooks.asked_more(40).await;
+            hooks.behave(behavior);
+            hooks.asked_more(20).await;
+            hooks.behave(Behavior::Well);
+            hooks.asked_more(40).await;
+            hooks.restart().await;
+        }
+    };
+    // The trouble may outlast the calls, and then nobody asks any more.
+    tokio::pin!(trouble);
+    tokio::select! {
+        _ = calls => {}
+        () = async { (&mut trouble).await; std::future::pending::<()>().await } => {}
+    }
+    let (right, refused) = (right.into_inner(), refused.into_inner());
+    assert_eq!(right + refused, 24 * 40, "every call has an answer");
+    assert!(right > 0 && refused > 0, "{right} right, {refused} refused");
+}
+
+fn phase_numbers() -> Vec<i32> {
+    use wire::Phase;
+    let phases = [
+        Phase::Authenticate,
+        Phase::FilterTools,
+        Phase::BeforeExecute,
+        Phase::TransformResult,
+        Phase::AfterExecute,
+        Phase::ReportError,
+    ];
+    phases.into_iter().map(Into::into).collect()
+}
