@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -54,19 +55,6 @@ pub(super) enum Ask<'a> {
     List(Option<&'a str>),
     /// A call of one tool.
     Call(&'a ToolCall),
-}
-
-/// The parameters of `tools/call`.
-#[derive(Serialize)]
-struct CallParams<'a> {
-    name: &'a str,
-    arguments: Cow<'a, RawJson>,
-    #[serde(rename = "inputResponses", skip_serializing_if = "Option::is_none")]
-    input_responses: Option<&'a RawJson>,
-    #[serde(rename = "requestState", skip_serializing_if = "Option::is_none")]
-    request_state: Option<&'a str>,
-    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
-    meta: Option<&'a RawJson>,
 }
 
 /// The parameters of `tools/list`.
@@ -150,6 +138,14 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// Adds the headers that repeat it, as the stateless revision wants them.
+    pub(super) fn mirror(self, headers: &mut HeaderMap) {
+        stateless::mirror(headers, self.method(), self.name());
+        if let Self::Call(call) = self {
+            stateless::mirror_arguments(headers, call.input_schema.as_ref(), call.arguments.as_ref());
+        }
+    }
+
     /// Who hears what is said before the reply.
     pub(super) fn listener(self) -> Option<&'a dyn Listen> {
         match self {
@@ -178,19 +174,7 @@ impl<'a> Ask<'a> {
                 if !stamped && call.request_state.is_some() {
                     return Err(broken("it no longer speaks the revision in which it asked for more input"));
                 }
-                let arguments = match &call.arguments {
-                    Some(arguments) => Cow::Borrowed(arguments),
-                    None => Cow::Owned(RawJson::from(&serde_json::json!({}))),
-                };
-                let meta = call.meta.as_ref();
-                let stamp = stamped.then(|| {
-                    stateless::stamp_for(meta, call.capabilities.as_ref(), call.log_level.as_deref())
-                });
-                let meta = stamp.as_ref().or(meta);
-                let (input_responses, request_state) =
-                    (call.input_responses.as_ref().filter(|_| stamped), call.request_state.as_deref());
-                let params = CallParams { name: &call.name, arguments, input_responses, request_state, meta };
-                write(Some(id), self.method(), Some(&params))
+                write_call(call, id, stamped)
             }
         }
     }
@@ -206,6 +190,41 @@ pub(super) fn write(
 ) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(&Outgoing { jsonrpc: "2.0", id, method, params })
         .map_err(|_| Error::Protocol("the request cannot be written as JSON".to_owned()))
+}
+
+/// A call, put together in one piece: there is one for every call of a node.
+fn write_call(call: &ToolCall, id: u64, stamped: bool) -> Result<Vec<u8>, Error> {
+    let ToolCall { name, arguments, meta, capabilities, log_level, .. } = call;
+    let arguments = arguments.as_ref().map_or("{}", RawJson::as_str);
+    let stamp =
+        stamped.then(|| stateless::stamp_for(meta.as_ref(), capabilities.as_ref(), log_level.as_deref()));
+    let meta = stamp.as_deref().or(meta.as_ref().map(RawJson::as_str));
+    let mut out = String::with_capacity(128 + name.len() + arguments.len() + meta.map_or(0, str::len));
+    out.extend([r#"{"jsonrpc":"2.0","id":"#, &id.to_string(), r#","method":"tools/call","params":{"name":"#]);
+    push_text(&mut out, name)?;
+    out.extend([r#","arguments":"#, arguments]);
+    if let Some(responses) = call.input_responses.as_ref().filter(|_| stamped) {
+        out.extend([r#","inputResponses":"#, responses.as_str()]);
+    }
+    if let Some(state) = &call.request_state {
+        out.push_str(r#","requestState":"#);
+        push_text(&mut out, state)?;
+    }
+    if let Some(meta) = meta {
+        out.extend([r#","_meta":"#, meta]);
+    }
+    out.push_str("}}");
+    Ok(out.into_bytes())
+}
+
+fn push_text(out: &mut String, text: &str) -> Result<(), Error> {
+    let is_plain = text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+    if is_plain {
+        out.extend([r#"""#, text, r#"""#]);
+        return Ok(());
+    }
+    out.push_str(&serde_json::to_string(text).map_err(|_| broken("the request cannot be written as JSON"))?);
+    Ok(())
 }
 
 /// The parameters of `initialize`: no capability of a client is offered.

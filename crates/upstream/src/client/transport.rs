@@ -142,9 +142,14 @@ impl Transport {
         body: Vec<u8>,
         ask: Option<Ask<'_>>,
     ) -> Result<Reply, Error> {
-        let mut response = self.post(peer, body).await?;
+        let mut headers = peer.headers.clone();
+        if let Some(ask) = ask.filter(|_| peer.is_stateless()) {
+            ask.mirror(&mut headers);
+        }
+        let mut response =
+            self.connector.send(Method::POST, peer.destination(), headers, body.into()).await?;
         if !is_success(response.status()) {
-            return Err(refusal(response, id).await);
+            return Err(Box::pin(refusal(response, id)).await);
         }
         if let Some(room) = ask.and_then(Ask::room) {
             response.count_in(room);
@@ -154,7 +159,8 @@ impl Transport {
         }
         let session_id = response.headers().get(SESSION_ID).cloned();
         let result = if is_event_stream(&response) {
-            self.read_stream(peer, response, id, ask).await?
+            // Boxed, like every way that few calls take: all of them would carry it along.
+            Box::pin(self.read_stream(peer, response, id, ask)).await?
         } else {
             match message::parse(&response.bytes().await?, id)? {
                 Incoming::Reply(result) => result?,
