@@ -131,7 +131,7 @@ impl Client {
     pub async fn list_tools(&self, target: &Target, deadline: Duration) -> Result<Listing, Error> {
         let domain = target.domain.as_ref().map(field::display);
         let span =
-            tracing::info_span!("upstream.list_tools", upstream.domain = domain);
+            tracing::info_span!(target: "toolplane::spans", "upstream.list_tools", upstream.domain = domain);
         let listing = async {
             let found = probe::find(&self.sessions, &self.transport, target, deadline).await?;
             listing::read(self.transport.options(), found).await
@@ -154,7 +154,7 @@ impl Client {
     ) -> Result<Answer, Error> {
         let domain = target.domain.as_ref().map(field::display);
         let span =
-            tracing::info_span!("upstream.call_tool", upstream.domain = domain);
+            tracing::info_span!(target: "toolplane::spans", "upstream.call_tool", upstream.domain = domain);
         within(deadline, self.call(target, Ask::Call(call))).instrument(span).await
     }
 

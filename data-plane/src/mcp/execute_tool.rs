@@ -22,7 +22,7 @@ use super::get_tool_schema::find;
 use super::reply::{Outcome, Reply};
 use super::request_state::{self, Binding, Problem};
 use super::text::to_text;
-use super::{Dialog, Extras};
+use super::{Dialog, Extras, told};
 use crate::caller::Caller;
 use crate::live::Served;
 use crate::metrics::Metrics;
@@ -89,7 +89,7 @@ impl Executor {
         form: impl FnOnce(&Entry, ToolResult) -> Result<Reply, Error> + Send,
     ) -> Result<Outcome, Error> {
         let entry = find(caller.view(served.snapshot()), &call.tool_name)?;
-        tracing::Span::current().record("gateway.domain", entry.domain().domain().as_str());
+        told::domain(entry.domain().domain());
         check_arguments(entry, call.arguments.as_ref())?;
         let Extras { meta, dialog, listener, log_level, room } = extras;
         let can_be_asked = dialog.is_some();
