@@ -15,6 +15,7 @@ mod execute_tool;
 pub(crate) mod fuzzing;
 mod get_tool_schema;
 mod instructions;
+mod kept;
 mod refresh_registry;
 mod reply;
 mod request_state;
@@ -181,14 +182,14 @@ impl MetaTools {
             DISCOVER_TOOLS => {
                 let arguments = arguments::read::<Discover>(&name, arguments)?.checked()?;
                 told::wanted_domain(arguments.domain.as_deref());
-                let found = discover_tools::discover(view, &arguments)?;
-                Span::current().record("gateway.result_count", found.count);
-                Ok(Reply::wrapped(&found.text).into())
+                let (reply, count) = kept::discovered(view, &arguments)?;
+                Span::current().record("gateway.result_count", count);
+                Ok(reply.into())
             }
             GET_TOOL_SCHEMA => {
                 let GetSchema { tool_name } = arguments::read(&name, arguments)?;
                 told::tool(&tool_name);
-                Ok(Reply::wrapped(&get_tool_schema::schema(view, &tool_name)?).into())
+                Ok(kept::schema(view, &tool_name)?.into())
             }
             EXECUTE_TOOL => {
                 let call = arguments::read::<Execute>(&name, arguments)?.checked()?;
