@@ -5,6 +5,7 @@
 
 mod arguments;
 mod brief;
+mod capabilities;
 mod definitions;
 mod direct;
 mod discover_tools;
