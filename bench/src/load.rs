@@ -58,7 +58,8 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 }
 
 async fn follow(plan: Plan) -> anyhow::Result<Report> {
-    let (warm_up, measured) = (Duration::from_secs_f64(plan.warm_up), Duration::from_secs_f64(plan.measured));
+    let (warm_up, measured) = (plan.warm_up, plan.measured);
+    let [warm_up, measured] = [warm_up, measured].map(|time| Duration::from_secs_f64(time * plan.pace));
     let shared =
         Arc::new(Shared { plan, tally: Mutex::new(Tally::new()?), window: watch::Sender::new(None) });
     let mut connections = open(&shared).await?;

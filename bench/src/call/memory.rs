@@ -41,7 +41,8 @@ pub(super) async fn run(setting: &Setting, upstream: &Upstream, is_long: bool) -
         Ok(usage.rss)
     };
     row(0, None, None)?;
-    let (mut calls, mut warm) = (0, None);
+    let (mut calls, mut warm, mut shown) = (0, None, 0);
+    let (million, enough) = (setting.count(MILLION), setting.count(WARM));
     loop {
         let request = calls::execute(node.asked, Era::Stateless, &Callable::Small.tool(Era::Stateless));
         let mut plan = node.plan(Era::Stateless, FIXTURE, request, ANSWER_MARK);
@@ -49,11 +50,16 @@ pub(super) async fn run(setting: &Setting, upstream: &Upstream, is_long: bool) -
         plan.measured = SECONDS;
         let report = generator::run(&plan, &[]).await?.report;
         calls += report.calls;
-        let rss = row(calls, Some(report.rate()), warm)?;
-        if calls >= WARM {
-            warm.get_or_insert(rss);
+        let is_last = calls >= if is_long { million } else { 1 };
+        // One row for each of ten parts, not for each run: how many there are depends on the machine.
+        if is_last || calls / enough > shown {
+            shown = calls / enough;
+            let rss = row(calls, Some(report.rate()), warm)?;
+            if shown > 0 {
+                warm.get_or_insert(rss);
+            }
         }
-        if calls >= if is_long { MILLION } else { 1 } {
+        if is_last {
             break;
         }
     }

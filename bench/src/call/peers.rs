@@ -49,7 +49,7 @@ pub(super) async fn run(setting: &Setting, upstream: &Upstream) -> anyhow::Resul
     for (domains, tests) in [(registries::corpus_with_handshake(), corpus_tests()?), thousand_tests()?] {
         let mut subjects = vec![Subject::standalone(setting, &upstream.domains(&domains)).await?];
         for (name, python) in &setting.peers {
-            match reference(name, python, upstream, &domains).await {
+            match reference((name, python), upstream, &domains, setting.pace()).await {
                 Ok(subject) => subjects.push(subject),
                 Err(error) => {
                     eprintln!("{name} does not start: {error:#}");
@@ -114,10 +114,10 @@ fn thousand_tests() -> anyhow::Result<(Vec<Domain>, Vec<Test>)> {
 
 /// Anything that is started as the reference is.
 async fn reference(
-    name: &str,
-    python: &Path,
+    (name, python): (&str, &Path),
     upstream: &Upstream,
     domains: &[Domain],
+    pace: f64,
 ) -> anyhow::Result<Subject> {
     let port = free_port()?;
     let program = Program::new(python, &["-m", "fastmcp_gateway"])
@@ -127,7 +127,8 @@ async fn reference(
     let (mut process, url) = (program.start()?, format!("http://127.0.0.1:{port}"));
     process.until_ready(name, &url).await?;
     let (name, surroundings) = (name.to_owned(), Surroundings::default());
-    Ok(Subject { name, asked: Asked::Gateway, url, processes: vec![process], _surroundings: surroundings })
+    let processes = vec![process];
+    Ok(Subject { name, asked: Asked::Gateway, url, processes, pace, _surroundings: surroundings })
 }
 
 /// The rows of one call; the first subject is ours.

@@ -33,6 +33,8 @@ pub(crate) struct Subject {
     pub(crate) url: String,
     /// Its own processes; the upstream itself has none beside the upstream's.
     pub(crate) processes: Vec<Child>,
+    /// By what times are multiplied.
+    pub(super) pace: f64,
     /// What has to stay for as long as it runs.
     pub(super) _surroundings: Surroundings,
 }
@@ -77,19 +79,20 @@ impl Upstream {
 
 impl Subject {
     /// The upstream itself, with nothing in front of it.
-    pub(crate) fn direct(upstream: &Upstream) -> Self {
+    pub(crate) fn direct(setting: &Setting, upstream: &Upstream) -> Self {
         let (name, url) = ("direct".to_owned(), upstream.url.clone());
         Self {
             name,
             asked: Asked::Upstream,
             url,
             processes: Vec::new(),
+            pace: setting.pace(),
             _surroundings: Surroundings::default(),
         }
     }
 
     /// The yardstick.
-    pub(crate) async fn pass_through(upstream: &Upstream) -> anyhow::Result<Self> {
+    pub(crate) async fn pass_through(setting: &Setting, upstream: &Upstream) -> anyhow::Result<Self> {
         let (child, url) = this(&["pass-through", &upstream.url])?.start_and_listen().await?;
         let name = "pass-through".to_owned();
         Ok(Self {
@@ -97,6 +100,7 @@ impl Subject {
             asked: Asked::Upstream,
             url,
             processes: vec![child],
+            pace: setting.pace(),
             _surroundings: Surroundings::default(),
         })
     }
@@ -116,7 +120,8 @@ impl Subject {
         until_listed(&url, domains).await?;
         let name = NODE.to_owned();
         let surroundings = Surroundings { _folder: Some(folder), _fleet: None };
-        Ok(Self { name, asked: Asked::Gateway, url, processes: vec![process], _surroundings: surroundings })
+        let (processes, pace) = (vec![process], setting.pace());
+        Ok(Self { name, asked: Asked::Gateway, url, processes, pace, _surroundings: surroundings })
     }
 
     /// What all of its processes use together.
@@ -145,6 +150,7 @@ impl Subject {
             rate: None,
             warm_up: 0.0,
             measured: 1.0,
+            pace: self.pace,
         }
     }
 }

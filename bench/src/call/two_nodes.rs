@@ -54,7 +54,8 @@ pub(super) async fn start(
     processes.push(child);
     let surroundings = Surroundings { _folder: None, _fleet: Some((fleet, database)) };
     let name = "two nodes".to_owned();
-    Ok(Some(Subject { name, asked: Asked::Gateway, url, processes, _surroundings: surroundings }))
+    let pace = setting.pace();
+    Ok(Some(Subject { name, asked: Asked::Gateway, url, processes, pace, _surroundings: surroundings }))
 }
 
 /// The example for this machine: addresses, places of files, and nothing else.

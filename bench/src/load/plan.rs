@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) warm_up: f64,
     /// Seconds in which they do.
     pub(crate) measured: f64,
+    /// By what both are multiplied.
+    pub(crate) pace: f64,
 }
 
 /// A request as it is sent.

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use super::answers::{Answers, SLOW_SECONDS};
 use super::catalog::Callable;
 use super::{ANSWER_MARK, Era};
+use crate::call::cancelling::now;
 
 const SESSION: &str = "mcp-session-id";
 const METHOD_NOT_FOUND: &str = r#""error":{"code":-32601,"message":"method not found"}"#;
@@ -31,7 +32,20 @@ struct Shared {
     answers: Answers,
     requests: AtomicU64,
     sessions: AtomicU64,
+    slow: Slow,
 }
+
+/// Calls that take long.
+#[derive(Debug, Default)]
+struct Slow {
+    begun: AtomicU64,
+    ended: AtomicU64,
+    /// When the last of them ended, in microseconds of the clock of the machine.
+    last_ended: AtomicU64,
+}
+
+/// One of them, until it is answered or nobody waits for it any more.
+struct Waiting<'a>(&'a Slow);
 
 #[derive(Deserialize)]
 struct Message<'a> {
@@ -57,6 +71,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         answers: Answers::new()?,
         requests: AtomicU64::default(),
         sessions: AtomicU64::default(),
+        slow: Slow::default(),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}", listener.local_addr()?);
@@ -80,6 +95,9 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 async fn serve(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
     if request.uri().path() == "/count" {
         return json(format!(r#"{{"requests":{}}}"#, shared.requests.load(Ordering::Relaxed)));
+    }
+    if request.uri().path() == "/slow" {
+        return json(shared.slow.text());
     }
     shared.requests.fetch_add(1, Ordering::Relaxed);
     let (parts, body) = request.into_parts();
@@ -109,6 +127,7 @@ async fn answer(shared: &Shared, era: Era, catalog: &str, message: Message<'_>) 
     let result = match (&*method, era) {
         ("tools/call", _) => {
             if Callable::of(tool) == Callable::Slow {
+                let _waiting = Waiting::begin(&shared.slow);
                 tokio::time::sleep(Duration::from_secs(SLOW_SECONDS)).await;
             }
             Some(shared.answers.call(era, tool))
@@ -127,6 +146,29 @@ async fn answer(shared: &Shared, era: Era, catalog: &str, message: Message<'_>) 
         *refusal.status_mut() = StatusCode::NOT_FOUND;
     }
     refusal
+}
+
+impl Slow {
+    fn text(&self) -> String {
+        // Read last what is written first.
+        let ended = self.ended.load(Ordering::Acquire);
+        let (begun, last) = (self.begun.load(Ordering::Relaxed), self.last_ended.load(Ordering::Relaxed));
+        format!(r#"{{"begun":{begun},"ended":{ended},"last_ended":{last}}}"#)
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(slow: &'a Slow) -> Self {
+        slow.begun.fetch_add(1, Ordering::Relaxed);
+        Self(slow)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.last_ended.store(now(), Ordering::Relaxed);
+        self.0.ended.fetch_add(1, Ordering::Release);
+    }
 }
 
 fn introduction(
