@@ -136,12 +136,13 @@ impl Client {
             let found = probe::find(&self.sessions, &self.transport, target, deadline).await?;
             listing::read(self.transport.options(), found).await
         };
-        within(deadline, listing).instrument(span).await
+        // Boxed: listings are seldom, and long.
+        within(deadline, Box::pin(listing)).instrument(span).await
     }
 
     /// Finds out how an upstream speaks, and nothing else.
     pub async fn probe(&self, target: &Target, deadline: Duration) -> Result<Protocol, Error> {
-        let found = probe::find(&self.sessions, &self.transport, target, deadline);
+        let found = Box::pin(probe::find(&self.sessions, &self.transport, target, deadline));
         Ok(within(deadline, found).await?.lease.protocol())
     }
 
