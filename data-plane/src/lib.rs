@@ -52,6 +52,7 @@ mod rest;
 mod serve;
 mod service;
 pub mod shed;
+mod site;
 mod sync;
 #[cfg(feature = "test-util")]
 pub mod test_util;

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod brief;
+mod capabilities;
 mod definitions;
 mod direct;
 mod discover_tools;
@@ -15,6 +16,7 @@ mod execute_tool;
 pub(crate) mod fuzzing;
 mod get_tool_schema;
 mod instructions;
+mod kept;
 mod refresh_registry;
 mod reply;
 mod request_state;
@@ -22,20 +24,19 @@ mod second_opinion;
 mod server;
 pub(crate) mod stream;
 mod text;
+mod told;
 mod trace_context;
 mod wire;
 
 use std::sync::Arc;
 
 use rmcp::model::Tool;
-use tokio::time::Instant;
 use toolplane_registry::{RawJson, View};
 use toolplane_upstream::Client;
 use toolplane_upstream::client::Listen;
 use toolplane_upstream::connector::Room;
 use toolplane_upstream::limits::Limited;
-use tracing::field::Empty;
-use tracing::{Instrument as _, Span};
+use tracing::Span;
 
 use self::arguments::{Discover, Execute, GetSchema, Refresh};
 use self::brief::brief;
@@ -44,6 +45,7 @@ use self::error::Error;
 use self::execute_tool::Executor;
 use self::refresh_registry::Refresher;
 use self::reply::{Outcome, Reply};
+use self::told::Told;
 use crate::caller::Caller;
 use crate::control_plane::ControlPlanes;
 use crate::hooks::chain::Chain;
@@ -52,9 +54,6 @@ use crate::live::{Live, Served};
 use crate::metrics::Metrics;
 use crate::options::{ErrorResults, InstructionsScope, Options};
 use crate::output_guard::Guard;
-
-/// Where one line per call goes; operators filter it apart from everything else.
-const ACCESS_LOG: &str = "toolplane::access";
 
 /// Answers calls of meta-tools.
 #[derive(Debug)]
@@ -189,7 +188,9 @@ impl MetaTools {
     /// Has the hooks find out who calls.
     async fn known(&self, caller: Caller, request_meta: Option<&RawJson>) -> Result<Caller, Error> {
         let caller = caller.identified(self.hooks.as_ref(), request_meta).await?;
-        Span::current().record("gateway.subject", caller.subject().map(brief).as_deref());
+        if let Some(subject) = caller.subject() {
+            told::subject(&brief(subject));
+        }
         Ok(caller)
     }
 
@@ -197,43 +198,11 @@ impl MetaTools {
     pub(crate) async fn call(&self, call: Call) -> Outcome {
         let active = self.metrics.call();
         let served = self.live.load();
-        let span = match call.name.as_str() {
-            DISCOVER_TOOLS => tracing::info_span!(
-                "gateway.discover_tools",
-                gateway.domain = Empty,
-                gateway.subject = Empty,
-                gateway.result_count = Empty,
-                gateway.error_code = Empty
-            ),
-            GET_TOOL_SCHEMA => tracing::info_span!(
-                "gateway.get_tool_schema",
-                gateway.tool_name = Empty,
-                gateway.subject = Empty,
-                gateway.error_code = Empty
-            ),
-            EXECUTE_TOOL => tracing::info_span!(
-                "gateway.execute_tool",
-                gateway.tool_name = Empty,
-                gateway.domain = Empty,
-                gateway.subject = Empty,
-                gateway.error_code = Empty
-            ),
-            REFRESH_REGISTRY => tracing::info_span!(
-                "gateway.refresh_registry",
-                gateway.subject = Empty,
-                gateway.error_code = Empty
-            ),
-            _ => Span::none(),
-        };
-        trace_context::follow(&span, &call.caller.headers);
-        let meta_tool = definitions::known(&call.name).unwrap_or("unknown");
+        let told = Told::begin(&call.name, &call.caller.headers);
+        let meta_tool = told.meta_tool;
         let wraps = matches!(meta_tool, DISCOVER_TOOLS | GET_TOOL_SCHEMA | REFRESH_REGISTRY);
-        let began = Instant::now();
-        let outcome = self.dispatch(&served, call).instrument(span.clone()).await;
+        let outcome = told.of(self.dispatch(&served, call)).await;
         let code = outcome.as_ref().err().map(Error::kind);
-        span.record("gateway.error_code", code);
-        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(target: ACCESS_LOG, parent: &span, meta_tool, error.code = code, duration_ms, "answered");
         // A tool's own failure is a reply, and still no success.
         let code = code.or_else(|| {
             outcome.as_ref().ok().and_then(|outcome| outcome.is_failure().then_some("upstream_error"))
@@ -249,21 +218,21 @@ impl MetaTools {
         match name.as_str() {
             DISCOVER_TOOLS => {
                 let arguments = arguments::read::<Discover>(&name, arguments)?.checked()?;
-                Span::current().record("gateway.domain", arguments.domain.as_deref().map(brief).as_deref());
+                told::wanted_domain(arguments.domain.as_deref());
                 let caller = self.known(caller, meta).await?;
-                let found = discover_tools::answer(&caller, served, &arguments).await?;
-                Span::current().record("gateway.result_count", found.count);
-                Ok(Reply::wrapped(&found.text).into())
+                let (reply, count) = discover_tools::answer(&caller, served, &arguments).await?;
+                Span::current().record("gateway.result_count", count);
+                Ok(reply.into())
             }
             GET_TOOL_SCHEMA => {
                 let GetSchema { tool_name } = arguments::read(&name, arguments)?;
-                Span::current().record("gateway.tool_name", &*brief(&tool_name));
+                told::tool(&tool_name);
                 let caller = self.known(caller, meta).await?;
-                Ok(Reply::wrapped(&get_tool_schema::answer(&caller, served, &tool_name).await?).into())
+                Ok(get_tool_schema::answer(&caller, served, &tool_name).await?.into())
             }
             EXECUTE_TOOL => {
                 let call = arguments::read::<Execute>(&name, arguments)?.checked()?;
-                Span::current().record("gateway.tool_name", &*brief(&call.tool_name));
+                told::tool(&call.tool_name);
                 let caller = self.known(caller, meta).await?;
                 // Boxed: the way through the upstream client is the one long state machine here.
                 Box::pin(self.executor.execute(served, &caller, call, extras)).await
@@ -271,7 +240,7 @@ impl MetaTools {
             REFRESH_REGISTRY => {
                 let Refresh {} = arguments::read(&name, arguments)?;
                 let caller = self.known(caller, meta).await?;
-                Ok(Reply::wrapped(&self.refresher.refresh(served, &caller).await?).into())
+                Ok(Reply::wrapped(&Box::pin(self.refresher.refresh(served, &caller)).await?).into())
             }
             // A name that nobody has is unknown whoever asks.
             _ if self.is_direct && served.snapshot().all().get(&name).is_some() => {

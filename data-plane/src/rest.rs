@@ -1,4 +1,4 @@
-//! Everything a node serves over HTTP, on one screen.
+//! Everything a node serves over HTTP beside `/mcp`, on one screen.
 
 mod error;
 mod health;
@@ -15,7 +15,6 @@ use http::{HeaderMap, StatusCode, Uri, header};
 use tokio_util::sync::CancellationToken;
 
 use crate::live::Live;
-use crate::mcp::endpoint::{self, Endpoint};
 use crate::shed::{self, Gate, Wording};
 
 pub(crate) use self::registration::Proxy;
@@ -29,9 +28,9 @@ pub(crate) struct Health {
     pub(crate) draining: CancellationToken,
 }
 
-/// All routes of a node.
-pub(crate) fn router(endpoint: Arc<Endpoint>, proxy: Arc<Proxy>, health: Health, gate: &Gate) -> Router {
-    let shedding = |wording| middleware::from_fn_with_state((gate.clone(), wording), shed::admit);
+/// All routes of a node but `/mcp`.
+pub(crate) fn router(proxy: Arc<Proxy>, health: Health, gate: &Gate) -> Router {
+    let shedding = middleware::from_fn_with_state((gate.clone(), Wording::Rest), shed::admit);
     let registry = Router::new()
         .route("/registry/servers", get(registration::list).post(registration::register))
         .route(
@@ -40,19 +39,14 @@ pub(crate) fn router(endpoint: Arc<Endpoint>, proxy: Arc<Proxy>, health: Health,
         )
         .route("/registry/servers/{domain}", delete(registration::deregister))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&proxy), only_when_enabled))
-        .route_layer(shedding(Wording::Rest))
+        .route_layer(shedding)
         .with_state(proxy);
-    let mcp = Router::new()
-        .route("/mcp", any(endpoint::serve))
-        .route_layer(shedding(Wording::JsonRpc))
-        .with_state(endpoint);
     // What comes without a layer is answered under any load.
     Router::new()
         .route("/mcp/", any(without_slash))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(health)
-        .merge(mcp)
         .merge(registry)
         .fallback(not_found)
 }

@@ -28,7 +28,6 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -40,6 +39,7 @@ use self::connection::{Connection, Place};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::shed::{Gate, Seat};
+use crate::site::Site;
 
 /// Pause after an error that concerns the listener and not one connection, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -117,7 +117,7 @@ impl Phases {
 
 /// Whatever a new connection needs.
 struct Entrance<'a> {
-    router: Router,
+    site: Arc<Site>,
     phases: Phases,
     gate: &'a Gate,
     overflow: Arc<Semaphore>,
@@ -128,13 +128,13 @@ struct Entrance<'a> {
 /// Serves until the node was told to stop and everything is finished. Dropping it cuts every connection.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    site: Arc<Site>,
     phases: Phases,
     gate: &Gate,
 ) -> io::Result<()> {
     let mut connections = JoinSet::new();
     let overflow = Arc::new(Semaphore::new(OVERFLOW));
-    let mut entrance = Entrance { router, phases: phases.clone(), gate, overflow, seated: Vec::new() };
+    let mut entrance = Entrance { site, phases: phases.clone(), gate, overflow, seated: Vec::new() };
     let mut last_call = std::pin::pin!(phases.last_call());
     loop {
         tokio::select! {
@@ -191,7 +191,7 @@ impl Entrance<'_> {
             },
         };
         let connection = Connection::new(self.phases.clone(), place, activity);
-        connections.spawn(connection.serve(stream, self.router.clone()));
+        connections.spawn(connection.serve(stream, Arc::clone(&self.site)));
     }
 
     /// A place; where there is none, that of the connection that has been idle for longest.

@@ -22,6 +22,7 @@ use crate::output_guard::Guard;
 use crate::rest::{self, Health, Proxy};
 use crate::serve::{self, Phases};
 use crate::shed::Gate;
+use crate::site::Site;
 use crate::sync::Follower;
 use crate::sync::last_good::{self, LastGood};
 
@@ -118,7 +119,7 @@ impl Service {
             ready_without_tools: options.ready_without_tools,
             draining: phases.draining.clone(),
         };
-        let router = rest::router(Arc::new(endpoint), Arc::new(proxy), health, &gate);
+        let site = Site::new(endpoint, rest::router(Arc::new(proxy), health, &gate), gate.clone());
 
         // Dropping the set on any way out stops the follower with the rest.
         let mut tasks = JoinSet::new();
@@ -131,7 +132,7 @@ impl Service {
         }
 
         tokio::select! {
-            served = serve::serve(listener, router, phases.clone(), &gate) => served?,
+            served = serve::serve(listener, site, phases.clone(), &gate) => served?,
             () = let_go(&phases, &client) => {}
             () = phases.out_of_time() => tracing::warn!("stopped with requests still running"),
             Some(ended) = tasks.join_next() => ended?,

@@ -30,15 +30,15 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::{Request, header};
 
-use self::body::Counted;
-use self::held::Held;
+use toolplane_upstream::connector::Room;
+
 use self::ticket::Ticket;
 use crate::mcp::stream::EndsWithCall;
 use crate::options::Capacity;
 
+pub(crate) use self::body::Counted;
 pub(crate) use self::client::{Client, Purse};
 pub(crate) use self::refusal::Wording;
-pub(crate) use self::ticket::reply_room;
 pub(crate) use self::turn::Turn;
 
 /// Counts what a node has taken on. Clones count together.
@@ -79,10 +79,6 @@ pub struct Load {
 /// A place among the connections.
 #[derive(Debug)]
 pub(crate) struct Seat(Arc<Counts>);
-
-/// A connection beyond the limit: its one request is refused, unless it is a probe.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Overflow;
 
 // ---- Gate ----
 
@@ -164,41 +160,55 @@ impl Drop for Seat {
     }
 }
 
-// ---- the middleware ----
+// ---- the way through ----
 
-/// Lets a request through, if there is room, and counts it until its answer is sent.
+impl Gate {
+    /// Lets a request through, if there is room, and counts it until its answer is sent. `next` is told where replies to
+    /// it have to fit in.
+    pub(crate) async fn pass<B, F: Future<Output = Response>>(
+        &self,
+        wording: Wording,
+        client: Client,
+        request: Request<B>,
+        next: impl FnOnce(Request<Counted<B>>, Arc<dyn Room>) -> F,
+    ) -> Response {
+        let Client { purse, turn, is_beyond } = client;
+        if is_beyond {
+            return wording.refusal("this node has as many connections as it can serve");
+        }
+        if purse.is_full(self.capacity().connection_share()) {
+            self.0.refused_requests.fetch_add(1, Ordering::Relaxed);
+            return wording
+                .refusal("requests on this connection hold as much of this node as one connection may");
+        }
+        let Some(ticket) = self.ticket(purse) else {
+            return wording.refusal("this node has as many requests as it can work on");
+        };
+        let request = request.map(|body| Counted::new(body, Arc::clone(&ticket)));
+        let response = next(request, Arc::clone(&ticket) as Arc<dyn Room>).await;
+        if ticket.has_overrun() {
+            return wording.refusal("this node holds as much of other requests as it can");
+        }
+        if is_endless(&response) {
+            // A subscription lasts as long as its client likes and holds nothing.
+            return response;
+        }
+        // The size of an event stream is not known, so the reply that goes into it counts to its end.
+        if let Some(size) = response.body().size_hint().exact() {
+            ticket.answered(usize::try_from(size).unwrap_or(usize::MAX));
+        }
+        response.map(|body| held::keep(body, ticket, turn))
+    }
+}
+
+/// The same as a layer of routes.
 pub(crate) async fn admit(
     State((gate, wording)): State<(Gate, Wording)>,
-    request: Request<Body>,
+    mut request: Request<Body>,
     next: Next,
 ) -> Response {
-    if request.extensions().get::<Overflow>().is_some() {
-        return wording.refusal("this node has as many connections as it can serve");
-    }
-    let Client { purse, turn } = request.extensions().get().cloned().unwrap_or_default();
-    if purse.is_full(gate.capacity().connection_share()) {
-        gate.0.refused_requests.fetch_add(1, Ordering::Relaxed);
-        return wording
-            .refusal("requests on this connection hold as much of this node as one connection may");
-    }
-    let Some(ticket) = gate.ticket(purse) else {
-        return wording.refusal("this node has as many requests as it can work on");
-    };
-    let mut request = request.map(|body| Body::new(Counted::new(body, Arc::clone(&ticket))));
-    ticket.lead(request.extensions_mut());
-    let response = next.run(request).await;
-    if ticket.has_overrun() {
-        return wording.refusal("this node holds as much of other requests as it can");
-    }
-    if is_endless(&response) {
-        // A subscription lasts as long as its client likes and holds nothing.
-        return response;
-    }
-    // The size of an event stream is not known, so the reply that goes into it counts to its end.
-    if let Some(size) = response.body().size_hint().exact() {
-        ticket.answered(usize::try_from(size).unwrap_or(usize::MAX));
-    }
-    response.map(|body| Body::new(Held::new(body, ticket, turn)))
+    let client = request.extensions_mut().remove().unwrap_or_default();
+    gate.pass(wording, client, request, |request, _| next.run(request.map(Body::new))).await
 }
 
 fn is_endless(response: &Response) -> bool {

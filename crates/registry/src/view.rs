@@ -10,6 +10,7 @@
 //!
 //! Never drops a tool for its name, and never decides what is visible: the caller passes that in.
 
+mod kept;
 pub mod kin;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -19,6 +20,8 @@ use crate::arguments::Parameters;
 use crate::digest::Hasher;
 use crate::snapshot::DomainSnapshot;
 use crate::{Domain, Tool, ToolName};
+
+pub use self::kept::Kept;
 
 /// Longest published name, in characters.
 pub const MAX_PUBLISHED_CHARS: usize = 128;
@@ -32,6 +35,7 @@ pub struct Entry {
     tool: Arc<Tool>,
     /// Read from the schema when it is first called.
     parameters: OnceLock<Box<Parameters>>,
+    kept: Kept,
 }
 
 /// The visible tools, indexed. Building one costs a pass over the registry; reading it takes no lock.
@@ -41,8 +45,17 @@ pub struct View {
     entries: Vec<Entry>,
     /// Published names and unambiguous aliases.
     lookup: HashMap<Arc<str>, usize>,
-    /// Domains with at least one visible tool; positions in `entries`, ascending.
-    domains: BTreeMap<Domain, Vec<usize>>,
+    /// Domains with at least one visible tool.
+    domains: BTreeMap<Domain, Part>,
+    kept: Kept,
+}
+
+/// What of a view belongs to one domain.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    /// In `entries`, ascending.
+    positions: Vec<usize>,
+    kept: Kept,
 }
 
 // ---- Entry ----
@@ -67,6 +80,11 @@ impl Entry {
     pub fn parameters(&self) -> &Parameters {
         self.parameters.get_or_init(|| Box::new(Parameters::of(&self.tool.input_schema)))
     }
+
+    /// What was made of it.
+    pub fn kept(&self) -> &Kept {
+        &self.kept
+    }
 }
 
 // ---- View ----
@@ -88,6 +106,7 @@ impl View {
             domain: Arc::clone(domain),
             tool: Arc::clone(tool),
             parameters: OnceLock::new(),
+            kept: Kept::default(),
         });
         Self::sorted(entries.collect())
     }
@@ -105,7 +124,15 @@ impl View {
         });
         let tools: Vec<_> = kept.iter().map(|entry| (&entry.domain, &entry.tool)).collect();
         let names = published_names(&tools);
-        Self::sorted(kept.iter().zip(names).map(|(entry, name)| Entry { name, ..(*entry).clone() }).collect())
+        let entries = kept.iter().zip(names).map(|(entry, name)| Entry {
+            name,
+            domain: Arc::clone(&entry.domain),
+            tool: Arc::clone(&entry.tool),
+            parameters: entry.parameters.clone(),
+            // What was said of it was said under the other name.
+            kept: Kept::default(),
+        });
+        Self::sorted(entries.collect())
     }
 
     fn sorted(mut entries: Vec<Entry>) -> Self {
@@ -115,10 +142,10 @@ impl View {
 
     fn index(entries: Vec<Entry>) -> Self {
         let mut lookup = HashMap::with_capacity(entries.len() * 2);
-        let mut by_domain: BTreeMap<Domain, Vec<usize>> = BTreeMap::new();
+        let mut domains: BTreeMap<Domain, Part> = BTreeMap::new();
         for (position, entry) in entries.iter().enumerate() {
             lookup.insert(Arc::clone(&entry.name), position);
-            by_domain.entry(entry.domain.domain().clone()).or_default().push(position);
+            domains.entry(entry.domain.domain().clone()).or_default().positions.push(position);
         }
         let mut aliases: HashMap<Arc<str>, Option<usize>> = HashMap::new();
         for (position, entry) in entries.iter().enumerate() {
@@ -131,7 +158,7 @@ impl View {
                 lookup.entry(alias).or_insert(position);
             }
         }
-        Self { entries, lookup, domains: by_domain }
+        Self { entries, lookup, domains, kept: Kept::default() }
     }
 
     /// Finds a tool by published name or alias.
@@ -145,14 +172,24 @@ impl View {
     }
 
     /// The domains with at least one visible tool, in order.
-    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+    pub fn domains(&self) -> impl ExactSizeIterator<Item = &Domain> {
         self.domains.keys()
     }
 
     /// The entries of one domain, ordered by published name; `None` when the caller sees none of it.
     pub fn domain(&self, domain: &str) -> Option<impl ExactSizeIterator<Item = &Entry>> {
         #[expect(clippy::indexing_slicing, reason = "`domains` holds positions of `entries` only")]
-        self.domains.get(domain).map(|positions| positions.iter().map(|position| &self.entries[*position]))
+        self.domains.get(domain).map(|part| part.positions.iter().map(|position| &self.entries[*position]))
+    }
+
+    /// What was made of all of it.
+    pub fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// What was made of one domain; `None` when the caller sees none of it.
+    pub fn kept_of(&self, domain: &str) -> Option<&Kept> {
+        self.domains.get(domain).map(|part| &part.kept)
     }
 
     /// How many tools are visible.

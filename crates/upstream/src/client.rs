@@ -136,17 +136,19 @@ impl Client {
     /// protocol is not relied on.
     pub async fn list_tools(&self, target: &Target, deadline: Duration) -> Result<Listing, Error> {
         let domain = target.domain.as_ref().map(field::display);
-        let span = tracing::info_span!("upstream.list_tools", upstream.domain = domain);
+        let span =
+            tracing::info_span!(target: "toolplane::spans", "upstream.list_tools", upstream.domain = domain);
         let listing = async {
             let found = probe::find(&self.sessions, &self.transport, target, deadline).await?;
             listing::read(self.transport.options(), found).await
         };
-        within(deadline, listing).instrument(span).await
+        // Boxed: listings are seldom, and long.
+        within(deadline, Box::pin(listing)).instrument(span).await
     }
 
     /// Finds out how an upstream speaks, and nothing else.
     pub async fn probe(&self, target: &Target, deadline: Duration) -> Result<Protocol, Error> {
-        let found = probe::find(&self.sessions, &self.transport, target, deadline);
+        let found = Box::pin(probe::find(&self.sessions, &self.transport, target, deadline));
         Ok(within(deadline, found).await?.lease.protocol())
     }
 
@@ -158,7 +160,8 @@ impl Client {
         deadline: Duration,
     ) -> Result<Answer, Error> {
         let domain = target.domain.as_ref().map(field::display);
-        let span = tracing::info_span!("upstream.call_tool", upstream.domain = domain);
+        let span =
+            tracing::info_span!(target: "toolplane::spans", "upstream.call_tool", upstream.domain = domain);
         within(deadline, self.call(target, Ask::Call(call))).instrument(span).await
     }
 
@@ -206,7 +209,7 @@ impl Client {
             protocol = match trail.next(step, &error) {
                 Next::Handshake => Protocol::Unknown,
                 Next::Stateless => Protocol::Stateless,
-                Next::GiveUp => return Err(self.explain(target, step, error).await),
+                Next::GiveUp => return Err(Box::pin(self.explain(target, step, error)).await),
             };
         }
     }

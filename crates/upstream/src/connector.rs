@@ -1,45 +1,53 @@
 //! The one HTTP client that reaches upstreams.
 //!
-//! Owns the connection pools, time and size limits, and the enforcement of the url guard: literal addresses are checked
-//! before each request, names when they are resolved for a connection. All upstreams share a pool, but for those with
-//! TLS settings of their own, which share one with nobody but upstreams of the same settings ([`Secured`]). Follows no
-//! redirect, uses no proxy, keeps no cookie. Never interprets a body; that is [`crate::client`].
+//! Owns the connection pools, time and size limits, and the enforcement of the url guard: what is written down is checked
+//! when an address is read, and every address again when it is connected to. All upstreams share a pool, but for those
+//! with TLS settings of their own, which share one with nobody but upstreams of the same settings ([`Secured`]). Follows
+//! no redirect, uses no proxy, keeps no cookie. Never interprets a body; that is [`crate::client`].
+//!
+//! # Layout
+//!
+//! `place` is an address, `ways` those of a snapshot; `dial` connects, `line` and `pool` keep connections, `exchange` is
+//! one request over one of them, `response` reads what comes back, and `failure` says what went wrong.
 
+mod dial;
+mod exchange;
 mod failure;
-mod resolver;
+mod line;
+mod place;
+mod pool;
+mod response;
 mod room;
 mod secured;
-mod special;
 mod trust;
+mod ways;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
-use reqwest::redirect;
-use rustls::ClientConfig;
+use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request};
+use http_body_util::Full;
+use tokio::time::{Instant, timeout_at};
 use toolplane_registry::Tls;
 
-use self::resolver::GuardedResolver;
-use self::room::Share;
+use self::pool::Pool;
+use self::response::Limits;
 use self::secured::Pools;
-use self::special::{Special, Specials};
 use self::trust::System;
+use self::ways::Ways;
 use crate::Error;
-use crate::guard::{self, Policy};
+use crate::guard::Policy;
 use crate::limits::Timeouts;
 
+pub(crate) use self::response::Response;
 pub use self::room::Room;
 pub use self::secured::Secured;
 pub(crate) use self::trust::provider;
 
-/// How much of an announced body is believed in before it arrives.
-const MAX_TRUSTED_BYTES: usize = 256 << 10;
-/// How long nothing may come by HTTP/2, where requests wait, before the upstream is asked whether it is still there,
-/// and how long it may take to say so. One connection carries all of them, so that one that is dead hurts them all.
-const PING_AFTER: Duration = Duration::from_secs(20);
-const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// Who asks, where the caller has not said it.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("toolplane/", env!("CARGO_PKG_VERSION")));
 
 /// Limits and rules of the connector.
 #[derive(Debug, Clone)]
@@ -75,9 +83,10 @@ pub struct Options {
 /// A guarded, pooled HTTP client. Clones share the pools.
 #[derive(Debug, Clone)]
 pub struct Connector {
-    http: reqwest::Client,
+    /// Of upstreams without TLS settings of their own.
+    common: Pool,
     parts: Arc<Parts>,
-    specials: Specials,
+    ways: Ways,
     pools: Pools,
 }
 
@@ -86,9 +95,6 @@ pub struct Connector {
 struct Parts {
     options: Options,
     system: System,
-    /// As the system says. One for all its pools: sessions are resumed across them.
-    tls: ClientConfig,
-    resolver: Arc<GuardedResolver>,
 }
 
 /// Where a request goes.
@@ -97,17 +103,6 @@ pub(crate) struct Destination<'a> {
     pub(crate) url: &'a str,
     /// Absent: connections are secured as the system says.
     pub(crate) tls: Option<&'a Secured>,
-}
-
-/// A reply whose body is still to be read, in bounded steps.
-#[derive(Debug)]
-pub(crate) struct Response {
-    inner: reqwest::Response,
-    read: usize,
-    limit: usize,
-    /// Longest pause between two pieces.
-    idle: Option<Duration>,
-    share: Share,
 }
 
 // ---- Options ----
@@ -137,21 +132,16 @@ impl Default for Options {
 impl Connector {
     /// Builds the client; reads the system's certificates.
     pub fn new(options: Options) -> Result<Self, Error> {
-        let resolver = GuardedResolver::new(options.guard.clone());
-        Self::with_resolver(options, resolver)
-    }
-
-    fn with_resolver(options: Options, resolver: GuardedResolver) -> Result<Self, Error> {
         let system = System::load();
-        let tls = system.config()?;
-        let parts = Parts { options, system, tls, resolver: Arc::new(resolver) };
-        let http = parts.connect(parts.tls.clone(), parts.options.connect_timeout)?;
-        Ok(Self { http, parts: Arc::new(parts), specials: Specials::default(), pools: Pools::default() })
+        let common = Pool::new(Arc::new(system.config()?), &options);
+        let parts = Arc::new(Parts { options, system });
+        Ok(Self { common, parts, ways: Ways::default(), pools: Pools::default() })
     }
 
-    /// Gives addresses limits of their own, in place of those given before. Exchanges under way keep what they have.
-    pub fn set_timeouts(&self, by_url: impl Iterator<Item = (String, Timeouts)>) -> Result<(), Error> {
-        self.specials.set(by_url, |limit| self.parts.connect(self.parts.tls.clone(), limit))
+    /// Reads addresses ahead of need and gives them limits of their own, in place of those given before. Exchanges under
+    /// way keep what they have.
+    pub fn set_timeouts(&self, by_url: impl Iterator<Item = (String, Timeouts)>) {
+        self.ways.set(by_url, &self.options().guard, &self.common);
     }
 
     /// The pool for TLS settings of an upstream's own, there for as long as somebody holds it; `None` where it has none.
@@ -175,122 +165,37 @@ impl Connector {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response, Error> {
-        let Destination { url, tls } = destination;
-        let Special { timeouts, http } = self.specials.of(url);
-        // Literal addresses never reach the resolver, so they are checked here, each time.
-        let url = guard::check_url(url, &self.options().guard).map_err(Error::Refused)?;
-        let http = match tls {
-            Some(secured) => secured.http(&self.parts)?,
-            None => http.as_ref().unwrap_or(&self.http),
+        let Options { guard, connect_timeout, total_timeout, max_response_bytes, .. } = self.options();
+        let way = self.ways.to(destination.url, guard, &self.common)?;
+        let Timeouts { connect, first_byte, idle } = way.timeouts;
+        let (connections, connect) = match destination.tls {
+            Some(secured) => (secured.pool(&self.parts)?.shelf(&way.place.origin), secured.connect_timeout()),
+            None => (Arc::clone(&way.shelf), connect.unwrap_or(*connect_timeout)),
         };
-        let request = http.request(method, url).headers(headers).body(body);
-        let has_own_ca = tls.is_some_and(Secured::has_own_ca);
-        let inner = within(timeouts.first_byte, request.send(), has_own_ca).await?;
-        let limit = self.options().max_response_bytes;
-        Ok(Response { inner, read: 0, limit, idle: timeouts.idle, share: Share::default() })
-    }
-}
-
-// ---- Response ----
-
-impl Response {
-    pub(crate) fn status(&self) -> u16 {
-        self.inner.status().as_u16()
-    }
-
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        self.inner.headers()
-    }
-
-    /// Lowers how much may be read.
-    pub(crate) fn limit_to(&mut self, limit: usize) {
-        self.limit = self.limit.min(limit);
-    }
-
-    /// Has what is held of the body counted, from here on.
-    pub(crate) fn count_in(&mut self, room: Arc<dyn Room>) {
-        self.share = Share::of(room);
-    }
-
-    /// Notes how much of the body its reader holds, or is about to.
-    pub(crate) fn hold(&mut self, held: usize) -> Result<(), Error> {
-        self.share.hold(held)
-    }
-
-    /// What is held has become somebody else's; nothing that follows is counted.
-    pub(crate) fn hand_on(&mut self) {
-        self.share.hand_on();
-    }
-
-    /// The next piece of the body.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some(chunk) = within(self.idle, self.inner.chunk(), false).await? else {
-            return Ok(None);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.headers_mut() = headers;
+        complete(request.headers_mut(), way.place.credentials.as_ref());
+        let now = Instant::now();
+        let until = now + *total_timeout;
+        let by = first_byte.map_or(until, |limit| until.min(now + limit));
+        let Ok(sent) = timeout_at(by, exchange::send(&connections, &way.place, request, connect)).await
+        else {
+            return Err(Error::Timeout);
         };
-        self.read = self.read.saturating_add(chunk.len());
-        if self.read > self.limit {
-            return Err(self.too_large());
-        }
-        Ok(Some(chunk))
-    }
-
-    /// The rest of the body.
-    pub(crate) async fn bytes(&mut self) -> Result<Vec<u8>, Error> {
-        let announced = usize::try_from(self.inner.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
-        if announced > self.limit {
-            return Err(self.too_large());
-        }
-        // What is announced is not yet sent: memory grows with what arrives.
-        let mut body = Vec::with_capacity(announced.min(MAX_TRUSTED_BYTES));
-        while let Some(chunk) = self.chunk().await? {
-            self.hold(body.len() + chunk.len())?;
-            body.extend_from_slice(&chunk);
-        }
-        self.hand_on();
-        Ok(body)
-    }
-
-    fn too_large(&self) -> Error {
-        Error::TooLarge { limit: self.limit, unit: "bytes" }
+        let has_own_ca = destination.tls.is_some_and(Secured::has_own_ca);
+        let response = sent.map_err(|failure| failure::classify(&failure, has_own_ca))?;
+        Ok(Response::new(response, Limits { bytes: *max_response_bytes, idle, until }))
     }
 }
 
-// ---- Parts ----
-
-impl Parts {
-    /// A pool.
-    #[expect(clippy::disallowed_methods, reason = "the one place that may: everything leaves through here")]
-    fn connect(&self, tls: ClientConfig, limit: Duration) -> Result<reqwest::Client, Error> {
-        reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::clone(&self.resolver))
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(PING_AFTER)
-            .http2_keep_alive_timeout(PONG_WITHIN)
-            .user_agent(concat!("toolplane/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(limit)
-            .timeout(self.options.total_timeout)
-            .pool_idle_timeout(self.options.pool_idle_timeout)
-            .pool_max_idle_per_host(self.options.pool_max_idle_per_host)
-            .build()
-            .map_err(|error| failure::setup(&error))
+/// Adds what a request has to say and its maker did not.
+fn complete(headers: &mut HeaderMap, credentials: Option<&HeaderValue>) {
+    headers.entry(USER_AGENT).or_insert(AGENT);
+    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    if let Some(credentials) = credentials {
+        headers.entry(AUTHORIZATION).or_insert_with(|| credentials.clone());
     }
-}
-
-/// Waits for a part of an exchange, within its limit where there is one.
-async fn within<T>(
-    limit: Option<Duration>,
-    part: impl Future<Output = Result<T, reqwest::Error>>,
-    has_own_ca: bool,
-) -> Result<T, Error> {
-    let outcome = match limit {
-        None => part.await,
-        Some(limit) => tokio::time::timeout(limit, part).await.map_err(|_| Error::Timeout)?,
-    };
-    outcome.map_err(|error| failure::classify(&error, has_own_ca))
 }
 
 #[cfg(test)]
@@ -300,8 +205,10 @@ mod tests {
     /// A name that passes the check of the URL and leads to an address that must not be connected to.
     #[tokio::test]
     async fn a_name_is_refused_by_the_address_it_leads_to() {
-        let resolver = GuardedResolver::new(Policy { allow_private: false });
-        let connector = Connector::with_resolver(Options::default(), resolver).unwrap();
+        let options = Options { guard: Policy { allow_private: false }, ..Options::default() };
+        let strict = Connector::new(options).unwrap();
+        // The common pool obeys the strict policy, the reading of addresses a lenient one.
+        let connector = Connector { common: strict.common, ..Connector::new(Options::default()).unwrap() };
         let url = "http://localhost:9/mcp?token=s3cret";
         let destination = Destination { url, tls: None };
         let sent = connector.send(Method::POST, destination, HeaderMap::new(), Bytes::new()).await;

@@ -46,9 +46,7 @@ impl Upstreams {
             let timeouts = snapshot.domains().iter().filter_map(|(domain, entry)| {
                 Some((entry.endpoint().url.clone(), states.get(domain)?.settings().timeouts))
             });
-            if let Err(error) = connector.set_timeouts(timeouts) {
-                tracing::error!(%error, "limits on exchanges with single upstreams do not apply");
-            }
+            connector.set_timeouts(timeouts);
         }
         states
     }

@@ -12,6 +12,8 @@ use toolplane_registry::view::Entry;
 
 use super::arguments::{Discover, Format};
 use super::error::Error;
+use super::kept;
+use super::reply::Reply;
 use super::text::to_text;
 use crate::caller::Caller;
 use crate::hooks::visibility::Scope;
@@ -78,13 +80,17 @@ struct Hit<'a> {
     description: &'a str,
 }
 
-/// Answers from what the caller sees, having asked no further than the arguments reach.
-pub(crate) async fn answer(caller: &Caller, served: &Served, arguments: &Discover) -> Result<Found, Error> {
+/// Answers from what the caller sees, having asked no further than the arguments reach; and how many things that lists.
+pub(crate) async fn answer(
+    caller: &Caller,
+    served: &Served,
+    arguments: &Discover,
+) -> Result<(Reply, usize), Error> {
     let view = caller.view(served, scope(arguments)).await?;
-    match discover(&view, arguments) {
+    match kept::discovered(&view, arguments) {
         // Which domains there are instead takes a look at all of them.
         Err(Error::DomainNotFound { .. }) if view.is_part() => {
-            discover(&*caller.view(served, Scope::All).await?, arguments)
+            kept::discovered(&*caller.view(served, Scope::All).await?, arguments)
         }
         other => other,
     }

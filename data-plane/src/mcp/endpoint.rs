@@ -7,20 +7,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::State;
+use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use toolplane_registry::RawJson;
 use toolplane_upstream::client::Listen;
+use toolplane_upstream::connector::Room;
 use tracing::Instrument as _;
 
 use super::reply::Outcome;
@@ -32,7 +32,6 @@ use super::{Call, Extras, MetaTools};
 use crate::caller::Caller;
 use crate::metrics::Limit;
 use crate::options::{Options, is_loopback_host};
-use crate::shed;
 
 /// How long a client may take to send a body, so that nobody holds memory by sending slowly.
 const BODY_DEADLINE: Duration = Duration::from_mins(1);
@@ -85,7 +84,18 @@ impl Endpoint {
         }
     }
 
-    async fn answer(&self, request: Request<Body>) -> Result<Response, Denial> {
+    /// Serves one request; replies to it have to fit into the room.
+    pub(crate) async fn serve<B>(&self, request: Request<B>, room: Arc<dyn Room>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    {
+        self.answer(request, room).await.unwrap_or_else(Denial::into_response)
+    }
+
+    async fn answer<B>(&self, request: Request<B>, room: Arc<dyn Room>) -> Result<Response, Denial>
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    {
         if self.on_loopback && is_rebound(request.uri(), request.headers()) {
             return Err(Denial::Http(StatusCode::FORBIDDEN, "this host or origin is not allowed"));
         }
@@ -103,7 +113,7 @@ impl Endpoint {
             Denial::rpc(StatusCode::BAD_REQUEST, None, refusal.code(), &refusal.to_string())
         })?;
         match (message.method.as_deref(), message.id) {
-            (Some("tools/call"), Some(id)) => self.call(parts, &message, id).await,
+            (Some("tools/call"), Some(id)) => self.call(parts, &message, id, room).await,
             (Some("subscriptions/listen"), _) => {
                 Ok(hand_over(&self.rmcp_until_drain, parts, body.clone()).await)
             }
@@ -121,7 +131,13 @@ impl Endpoint {
         self.meta_tools.metrics().limit(limit);
     }
 
-    async fn call(&self, parts: Parts, message: &Message<'_>, id: &RawValue) -> Result<Response, Denial> {
+    async fn call(
+        &self,
+        parts: Parts,
+        message: &Message<'_>,
+        id: &RawValue,
+        room: Arc<dyn Room>,
+    ) -> Result<Response, Denial> {
         let malformed = |reason| Denial::rpc(StatusCode::OK, Some(id), wire::INVALID_PARAMS, reason);
         let params = CallParams::read(message.params).map_err(malformed)?;
         if self.meta_tools.live().load().snapshot().version().is_none() {
@@ -131,7 +147,6 @@ impl Endpoint {
         let is_handshake_era = params.is_handshake_era(&parts.headers);
         let dialog = if is_handshake_era { None } else { Some(params.dialog().map_err(malformed)?) };
         let wishes = params.wishes(is_handshake_era).filter(|_| accepts_events(&parts.headers));
-        let room = shed::reply_room(&parts.extensions);
         let headers =
             if is_handshake_era { Ok(parts.headers) } else { self.judged(parts, &params, id).await };
         let headers = match headers {
@@ -142,12 +157,17 @@ impl Endpoint {
             name: params.name.clone().into_owned(),
             arguments: params.arguments.map(RawJson::from),
             caller: Caller::new(headers),
-            extras: Extras { meta: params.meta_for_upstream(), dialog, room, ..Extras::default() },
+            extras: Extras {
+                meta: params.meta_for_upstream(),
+                dialog,
+                room: Some(room),
+                ..Extras::default()
+            },
         };
         let said = move |outcome: Outcome| if is_handshake_era { outcome } else { outcome.stateless() };
         match wishes {
             None => Ok(json(StatusCode::OK, wire::response(id, &said(self.meta_tools.call(call).await)))),
-            Some(wishes) => Ok(self.call_heard(call, wishes, id, said).await),
+            Some(wishes) => Ok(Box::pin(self.call_heard(call, wishes, id, said)).await),
         }
     }
 
@@ -204,7 +224,8 @@ fn config(options: &Options, ends: CancellationToken) -> StreamableHttpServerCon
 
 async fn hand_over(rmcp: &Rmcp, mut parts: Parts, body: Bytes) -> Response {
     parts.headers.insert(header::ACCEPT, BOTH);
-    rmcp.handle(Request::from_parts(parts, Full::new(body))).await.map(Body::new)
+    // Boxed: it is long, and calls, which seldom come this way, would carry it along.
+    Box::pin(rmcp.handle(Request::from_parts(parts, Full::new(body)))).await.map(Body::new)
 }
 
 impl Denial {
@@ -225,22 +246,38 @@ impl IntoResponse for Denial {
     }
 }
 
-/// Serves one request.
-pub(crate) async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request<Body>) -> Response {
-    endpoint.answer(request).await.unwrap_or_else(Denial::into_response)
+async fn read<B>(body: B, limit: usize) -> Result<Bytes, Denial>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let read = tokio::time::timeout(BODY_DEADLINE, collect(body, limit)).await;
+    read.unwrap_or(Err(Denial::Http(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")))
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
-    let Ok(read) = tokio::time::timeout(BODY_DEADLINE, Limited::new(body, limit).collect()).await else {
-        return Err(Denial::Http(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"));
-    };
-    match read {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Denial::Http(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than this node accepts"))
+/// All of a body. What comes in one piece, as nearly everything does, is not copied.
+async fn collect<B>(mut body: B, limit: usize) -> Result<Bytes, Denial>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let mut first = Bytes::new();
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Denial::Http(StatusCode::BAD_REQUEST, "the body broke off"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len().max(whole.len()) + data.len() > limit {
+            let reason = "the body is larger than this node accepts";
+            return Err(Denial::Http(StatusCode::PAYLOAD_TOO_LARGE, reason));
         }
-        Err(_) => Err(Denial::Http(StatusCode::BAD_REQUEST, "the body broke off")),
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if whole.is_empty() {
+            whole.extend_from_slice(&first);
+        }
+        whole.extend_from_slice(&data);
     }
+    Ok(if whole.is_empty() { first } else { whole.into() })
 }
 
 fn check_media_types(headers: &HeaderMap) -> Result<(), Denial> {

@@ -9,6 +9,7 @@ use toolplane_registry::sanitize;
 use toolplane_upstream as upstream;
 use toolplane_upstream::limits;
 
+use super::capabilities;
 use super::definitions::EXECUTE_TOOL;
 use super::request_state::Problem;
 use crate::hooks::Denial;
@@ -32,6 +33,9 @@ pub(crate) enum Error {
     /// The upstream could not run the tool.
     #[error("Tool '{tool}' of '{domain}' could not run: {reason}. Other domains may still work.")]
     Execution { tool: String, domain: String, reason: String },
+    /// The upstream runs the tool only for callers that can do more.
+    #[error("Tool '{tool}' of '{domain}' could not run: {reason}. Other domains may still work.")]
+    Capabilities { tool: String, domain: String, reason: String, required: serde_json::Value },
     /// The upstream did not answer in time. The tool may have run.
     #[error("Tool '{tool}' of '{domain}' did not answer in time; it may have run all the same.")]
     UpstreamTimeout { tool: String, domain: String },
@@ -97,6 +101,7 @@ enum Details<'a> {
     Group { domain: &'a str, group: &'a str, available_groups: &'a [String] },
     Arguments { tool: &'a str, domain: &'a str, signature: &'a str },
     Call { tool: &'a str, domain: &'a str },
+    Capabilities { tool: &'a str, domain: &'a str, required_capabilities: &'a serde_json::Value },
     Later { tool: &'a str, domain: &'a str, retry_after_seconds: u64 },
     Tool { tool: &'a str },
     RequestState { meta_tool: &'a str, request_state: &'a str },
@@ -119,10 +124,16 @@ impl Error {
         match error {
             upstream::Error::Timeout => Self::UpstreamTimeout { tool, domain },
             upstream::Error::NoRoom => Self::NoRoom { tool, domain },
-            upstream::Error::Rpc { message, .. } => {
+            upstream::Error::Rpc { code, message, data } => {
                 // The upstream's words help a model to repair its call, once they are harmless.
                 let words = sanitize::description(Some(&serde_json::Value::String(message.clone())));
-                Self::Execution { tool, domain, reason: format!("{error}: {words}") }
+                let reason = format!("{error}: {words}");
+                let required =
+                    (*code == capabilities::MISSING).then(|| capabilities::required(data.as_ref()));
+                match required.flatten() {
+                    Some(required) => Self::Capabilities { tool, domain, reason, required },
+                    None => Self::Execution { tool, domain, reason },
+                }
             }
             _ => Self::Execution { tool, domain, reason },
         }
@@ -155,7 +166,7 @@ impl Error {
             Self::DomainNotFound { .. } => "domain_not_found",
             Self::GroupNotFound { .. } => "group_not_found",
             Self::InvalidArguments { .. } => "invalid_arguments",
-            Self::Execution { .. } => "execution_error",
+            Self::Execution { .. } | Self::Capabilities { .. } => "execution_error",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::Overloaded { .. } | Self::NoRoom { .. } => "overloaded",
@@ -186,6 +197,9 @@ impl Error {
             | Self::UpstreamTimeout { tool, domain }
             | Self::GuardRejected { tool, domain }
             | Self::Denied { tool: Some((tool, domain)), denial: _ } => Some(Details::Call { tool, domain }),
+            Self::Capabilities { tool, domain, reason: _, required } => {
+                Some(Details::Capabilities { tool, domain, required_capabilities: required })
+            }
             Self::UpstreamUnavailable { tool, domain, reason: _, retry_after }
             | Self::Overloaded { tool, domain, reason: _, retry_after } => {
                 Some(Details::Later { tool, domain, retry_after_seconds: seconds(*retry_after) })

@@ -23,7 +23,7 @@ use super::get_tool_schema::{find, look};
 use super::reply::{Outcome, Reply};
 use super::request_state::Problem;
 use super::text::to_text;
-use super::{Dialog, Extras, direct};
+use super::{Dialog, Extras, direct, told};
 use crate::caller::Caller;
 use crate::hooks::Reported;
 use crate::hooks::error::Refusal;
@@ -118,7 +118,7 @@ impl Executor {
         given: Option<RawJson>,
         extras: Extras,
     ) -> Result<Run<'a>, Error> {
-        tracing::Span::current().record("gateway.domain", entry.domain().domain().as_str());
+        told::domain(entry.domain().domain());
         let course = Course::begin(caller.visit(), entry, given.clone()).await;
         let course = course.map_err(|refusal| about(entry, refusal))?;
         check_arguments(entry, course.arguments())?;

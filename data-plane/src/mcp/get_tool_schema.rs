@@ -5,6 +5,8 @@ use toolplane_registry::view::Entry;
 use toolplane_registry::{RawJson, View, suggest};
 
 use super::error::Error;
+use super::kept;
+use super::reply::Reply;
 use super::text::to_text;
 use crate::caller::Caller;
 use crate::hooks::visibility::{Scope, Seen};
@@ -24,8 +26,8 @@ struct Schema<'a> {
 }
 
 /// Answers for one tool, if the caller sees it.
-pub(crate) async fn answer(caller: &Caller, served: &Served, name: &str) -> Result<String, Error> {
-    schema(&*look(caller, served, name).await?, name)
+pub(crate) async fn answer(caller: &Caller, served: &Served, name: &str) -> Result<Reply, Error> {
+    kept::schema(&*look(caller, served, name).await?, name)
 }
 
 /// A view in which the tool is found, or in which all suggestions are.

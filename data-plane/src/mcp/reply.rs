@@ -9,6 +9,9 @@ use super::error::Error;
 use super::text::to_text;
 use crate::options::ErrorResults;
 
+/// What is written around the parts of a result, in bytes.
+const AROUND: usize = 192;
+
 /// A tool result. Parts that came from an upstream are kept as they were sent.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -52,6 +55,14 @@ impl Outcome {
         matches!(self, Self::Complete(Reply { is_failure: true, .. }))
     }
 
+    /// About how long it is when it is written, with what is around it; not less.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::Complete(reply) => reply.length(),
+            Self::InputRequired(whole) => AROUND + whole.as_str().len(),
+        }
+    }
+
     /// The same in the form that the 2026-07-28 revision asks for.
     pub(crate) fn stateless(self) -> Self {
         match self {
@@ -90,20 +101,42 @@ struct Wrapped<'a> {
 impl Reply {
     /// A result of one text.
     pub(crate) fn text(text: &str) -> Self {
+        Self { content: vec![text_block(text)], ..Self::empty() }
+    }
+
+    /// A result of one text that also says it in structured form, for meta-tools whose output schema says so.
+    pub(crate) fn wrapped(text: &str) -> Self {
+        Self { structured: Some(raw(&Wrapped { result: text })), ..Self::text(text) }
+    }
+
+    /// Content and structured content of one that succeeded, to make it again of.
+    pub(crate) fn into_parts(self) -> Vec<RawJson> {
+        self.content.into_iter().chain(self.structured).collect()
+    }
+
+    /// What [`Reply::wrapped`] was before it was taken into parts. They are shared, not copied.
+    pub(crate) fn of_parts(parts: &[RawJson]) -> Self {
+        let (content, structured) = parts.split_at(parts.len().min(1));
+        Self { content: content.to_vec(), structured: structured.first().cloned(), ..Self::empty() }
+    }
+
+    fn length(&self) -> usize {
+        let parts = self.content.iter().chain(&self.structured).chain(&self.meta);
+        let parts: usize = parts.map(|part| part.as_str().len() + 1).sum();
+        let extra = self.extra.iter().map(|(key, value)| key.len() + 4 + value.as_str().len());
+        AROUND + parts + extra.sum::<usize>()
+    }
+
+    fn empty() -> Self {
         Self {
             result_type: None,
-            content: vec![text_block(text)],
+            content: Vec::new(),
             structured: None,
             is_error: false,
             is_failure: false,
             meta: None,
             extra: BTreeMap::new(),
         }
-    }
-
-    /// A result of one text that also says it in structured form, for meta-tools whose output schema says so.
-    pub(crate) fn wrapped(text: &str) -> Self {
-        Self { structured: Some(raw(&Wrapped { result: text })), ..Self::text(text) }
     }
 
     /// The same in the form that the 2026-07-28 revision asks for.

@@ -260,7 +260,11 @@ impl<'a> CallParams<'a> {
 
 /// A successful response.
 pub(super) fn response(id: &RawValue, result: &Outcome) -> Vec<u8> {
-    written(&Response { jsonrpc: "2.0", id, result })
+    // Room for all of it: answers are long, and growing copies what is there.
+    written_into(
+        Vec::with_capacity(id.get().len() + result.length()),
+        &Response { jsonrpc: "2.0", id, result },
+    )
 }
 
 /// An error response.
@@ -269,9 +273,17 @@ pub(super) fn failure(id: Option<&RawValue>, code: i32, message: &str) -> Vec<u8
 }
 
 /// A message as bytes.
-#[expect(clippy::expect_used, reason = "messages have string keys and hold valid JSON")]
 pub(super) fn written(message: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(message).expect("a message is serializable")
+    written_into(Vec::with_capacity(128), message)
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "messages have string keys and hold valid JSON; memory takes any write"
+)]
+fn written_into(mut out: Vec<u8>, message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_writer(&mut out, message).expect("a message is serializable");
+    out
 }
 
 #[cfg(test)]

@@ -14,30 +14,28 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, HttpBody as _};
 use axum::response::Response;
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Version};
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tower::Service;
 
 use super::Phases;
 use super::activity::{Activity, Over, Run};
 use super::streams::{self, Streams};
 use super::wire::Wire;
 use crate::metrics::Limit;
-use crate::shed::{Client, Overflow, Purse, Seat};
+use crate::shed::{Client, Purse, Seat};
+use crate::site::Site;
 
 /// Largest head of a request, in bytes. What does not fit is answered with 431.
 const MAX_HEAD_BYTES: u32 = 64 << 10;
@@ -55,19 +53,17 @@ const OVERFLOW_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a connection that has said nothing yet outlives the listener.
 const NEWCOMER: Duration = Duration::from_secs(1);
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 /// What is known of a connection.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Connection {
     phases: Phases,
     activity: Arc<Activity>,
     /// The connection is past its age.
-    old: Arc<AtomicBool>,
+    old: AtomicBool,
     /// What its requests hold.
     purse: Purse,
-    /// Given up when the last clone goes, with the connection.
-    place: Arc<Place>,
+    /// Given up with the connection and its last request.
+    place: Place,
 }
 
 /// The place that a connection takes.
@@ -79,26 +75,31 @@ pub(super) enum Place {
     Overflow(#[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit),
 }
 
-/// The routes, as one connection sees them.
-#[derive(Debug, Clone)]
-struct Routes {
-    router: Router,
-    connection: Connection,
+/// What the node serves, as one connection sees it.
+#[derive(Clone)]
+struct View {
+    site: Arc<Site>,
+    connection: Arc<Connection>,
 }
 
 // ---- Connection ----
 
 impl Connection {
     pub(super) fn new(phases: Phases, place: Place, activity: Arc<Activity>) -> Self {
-        Self { phases, activity, old: Arc::default(), purse: Purse::default(), place: Arc::new(place) }
+        Self { phases, activity, old: AtomicBool::new(false), purse: Purse::default(), place }
     }
 
     /// Serves it to its end.
-    pub(super) async fn serve(self, stream: TcpStream, router: Router) {
+    pub(super) async fn serve(self, stream: TcpStream, site: Arc<Site>) {
+        let connection = Arc::new(self);
+        let view = View { site, connection: Arc::clone(&connection) };
+        connection.run(stream, view).await;
+    }
+
+    async fn run(&self, stream: TcpStream, view: View) {
         let builder = self.builder();
         let wire = Wire::new(stream, Arc::clone(&self.activity), self.phases.limits.stall);
-        let service = TowerToHyperService::new(Routes { router, connection: self.clone() });
-        let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(wire), service));
+        let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(wire), view));
         let outcome = tokio::select! {
             outcome = serving.as_mut() => outcome,
             () = self.time_to_end() => {
@@ -199,7 +200,7 @@ impl Connection {
     }
 
     fn is_overflow(&self) -> bool {
-        matches!(*self.place, Place::Overflow(_))
+        matches!(self.place, Place::Overflow(_))
     }
 
     fn is_http2(&self) -> bool {
@@ -217,35 +218,24 @@ fn random() -> u32 {
     getrandom::u32().unwrap_or(u32::MAX / 2)
 }
 
-// ---- Routes ----
+// ---- View ----
 
-impl<B> Service<Request<B>> for Routes
-where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+impl Service<Request<Incoming>> for View {
     type Response = Response;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response, Infallible>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<Request<B>>::poll_ready(&mut self.router, context)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let connection = self.connection.clone();
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let Self { site, connection } = self.clone();
         let http2 = request.version() == Version::HTTP_2;
         // Of a stream its task is counted.
         let run = (!http2).then(|| connection.activity.run());
         connection.activity.requested();
-        if connection.is_overflow() {
-            request.extensions_mut().insert(Overflow);
-        }
         let running = connection.phases.running.token();
-        let mut router = self.router.clone();
         Box::pin(async move {
-            request.extensions_mut().insert(Client::new(connection.purse.clone(), streams::turn()));
-            let mut response = router.call(request).await?;
+            let client = Client::new(connection.purse.clone(), streams::turn());
+            let client = if connection.is_overflow() { client.beyond() } else { client };
+            let mut response = site.answer(request, client).await;
             if !http2 && connection.is_leaving() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::Body;
+use axum::BoxError;
 use axum::body::HttpBody;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -12,8 +12,9 @@ use http_body::{Frame, SizeHint};
 use super::Ticket;
 
 /// A request's body. It breaks off where there is no room for more.
-pub(super) struct Counted {
-    inner: Body,
+#[derive(Debug)]
+pub(crate) struct Counted<B> {
+    inner: B,
     ticket: Arc<Ticket>,
 }
 
@@ -22,28 +23,28 @@ pub(super) struct Counted {
 #[error("there is no room for the body")]
 struct NoRoom;
 
-impl Counted {
-    pub(super) fn new(inner: Body, ticket: Arc<Ticket>) -> Self {
+impl<B> Counted<B> {
+    pub(super) fn new(inner: B, ticket: Arc<Ticket>) -> Self {
         Self { inner, ticket }
     }
 }
 
-impl HttpBody for Counted {
+impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin> HttpBody for Counted<B> {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(context));
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
             && !self.ticket.hold(data.len())
         {
-            return Poll::Ready(Some(Err(axum::Error::new(NoRoom))));
+            return Poll::Ready(Some(Err(NoRoom.into())));
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -10,6 +10,7 @@ use super::turn::Turn;
 pub(crate) struct Client {
     pub(super) purse: Purse,
     pub(super) turn: Option<Arc<Turn>>,
+    pub(super) is_beyond: bool,
 }
 
 /// How many bytes the requests of one connection hold together. Clones count together.
@@ -19,7 +20,12 @@ pub(crate) struct Purse(Arc<AtomicUsize>);
 impl Client {
     /// A request on that connection, and on that stream where there are streams.
     pub(crate) fn new(purse: Purse, turn: Option<Arc<Turn>>) -> Self {
-        Self { purse, turn }
+        Self { purse, turn, is_beyond: false }
+    }
+
+    /// The same on a connection beyond the limit: its one request is refused, unless it is a probe.
+    pub(crate) fn beyond(self) -> Self {
+        Self { is_beyond: true, ..self }
     }
 }
 

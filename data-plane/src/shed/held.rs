@@ -24,8 +24,14 @@ const LARGE_FOR_A_STREAM: usize = 1 << 10;
 /// How much is handed over at once.
 const PIECE: usize = 32 << 10;
 
-/// An answer's body.
-pub(super) struct Held {
+/// An answer's body that is handed over whole.
+struct Brief {
+    inner: Body,
+    _ticket: Arc<Ticket>,
+}
+
+/// An answer's body that is large, or comes little by little.
+struct Held {
     inner: Body,
     large: usize,
     /// What is left of a piece that was too large.
@@ -48,18 +54,39 @@ struct Piece {
     out: Arc<Out>,
 }
 
-impl Held {
-    /// The turn is that of the stream, where there are streams.
-    pub(super) fn new(inner: Body, ticket: Arc<Ticket>, turn: Option<Arc<Turn>>) -> Self {
-        let large = if turn.is_some() { LARGE_FOR_A_STREAM } else { LARGE };
-        // What is small is taken at once, and not worth a clock.
-        let is_small = inner.size_hint().exact().is_some_and(|size| size < large as u64);
-        let turn = turn.filter(|_| !is_small);
-        let out = Out { pieces: AtomicUsize::new(0), waiting: AtomicWaker::new(), turn, _ticket: ticket };
-        out.to_reader();
-        Self { inner, large, rest: Bytes::new(), out: Arc::new(out) }
+/// Keeps the request counted until its answer is taken. The turn is that of the stream, where there are streams.
+pub(super) fn keep(inner: Body, ticket: Arc<Ticket>, turn: Option<Arc<Turn>>) -> Body {
+    let large = if turn.is_some() { LARGE_FOR_A_STREAM } else { LARGE };
+    // What is small is taken at once, and not worth a clock.
+    if inner.size_hint().exact().is_some_and(|size| size < large as u64) {
+        return Body::new(Brief { inner, _ticket: ticket });
+    }
+    let out = Out { pieces: AtomicUsize::new(0), waiting: AtomicWaker::new(), turn, _ticket: ticket };
+    out.to_reader();
+    Body::new(Held { inner, large, rest: Bytes::new(), out: Arc::new(out) })
+}
+
+impl HttpBody for Brief {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(context)
     }
 
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Held {
     /// The next piece of what is at hand.
     fn piece(&mut self) -> Bytes {
         let data = self.rest.split_to(self.rest.len().min(PIECE));

@@ -2,10 +2,9 @@
 //!
 //! Everything is counted where it is held and given back at the latest when the last owner of the ticket goes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
 
-use http::Extensions;
 use toolplane_upstream::connector::Room;
 
 use super::client::Purse;
@@ -25,26 +24,11 @@ pub(super) struct Ticket {
     overran: AtomicBool,
 }
 
-/// Leads from a request to its ticket, and does not keep it: a subscription keeps its request for as long as it likes.
-#[derive(Debug, Clone)]
-struct Leads(Weak<Ticket>);
-
-/// Where replies to a request have to fit in; absent where nobody counts.
-pub(crate) fn reply_room(request: &Extensions) -> Option<Arc<dyn Room>> {
-    let Leads(ticket) = request.get()?;
-    Some(ticket.upgrade()?)
-}
-
 impl Ticket {
     /// The place must have been taken.
     pub(super) fn new(counts: &Arc<Counts>, purse: Purse) -> Arc<Self> {
         let (bytes, reply) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Arc::new(Self { counts: Arc::clone(counts), purse, bytes, reply, overran: AtomicBool::new(false) })
-    }
-
-    /// Lets whoever works on the request find the ticket.
-    pub(super) fn lead(self: &Arc<Self>, request: &mut Extensions) {
-        request.insert(Leads(Arc::downgrade(self)));
     }
 
     /// Makes room for bytes of the body that arrived; without room they are not kept.

@@ -1,8 +1,11 @@
 //! JSON-RPC messages, written and read without touching the JSON that only passes through.
 
+mod write;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -14,6 +17,9 @@ use super::note::{Listen, Note};
 use super::stateless;
 use crate::Error;
 use crate::connector::Room;
+
+use self::write::write_call;
+pub(super) use self::write::{initialize_params, write, write_answer};
 
 /// A JSON document that was received.
 pub(super) type Raw = Box<RawValue>;
@@ -56,19 +62,6 @@ pub(super) enum Ask<'a> {
     Call(&'a ToolCall),
 }
 
-/// The parameters of `tools/call`.
-#[derive(Serialize)]
-struct CallParams<'a> {
-    name: &'a str,
-    arguments: Cow<'a, RawJson>,
-    #[serde(rename = "inputResponses", skip_serializing_if = "Option::is_none")]
-    input_responses: Option<&'a RawJson>,
-    #[serde(rename = "requestState", skip_serializing_if = "Option::is_none")]
-    request_state: Option<&'a str>,
-    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
-    meta: Option<&'a RawJson>,
-}
-
 /// The parameters of `tools/list`.
 #[derive(Serialize)]
 struct ListParams<'a> {
@@ -76,16 +69,6 @@ struct ListParams<'a> {
     cursor: Option<&'a str>,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
     meta: Option<&'a RawJson>,
-}
-
-#[derive(Serialize)]
-struct Outgoing<'a, P> {
-    jsonrpc: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<u64>,
-    method: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    params: Option<&'a P>,
 }
 
 #[derive(Deserialize)]
@@ -150,6 +133,14 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// Adds the headers that repeat it, as the stateless revision wants them.
+    pub(super) fn mirror(self, headers: &mut HeaderMap) {
+        stateless::mirror(headers, self.method(), self.name());
+        if let Self::Call(call) = self {
+            stateless::mirror_arguments(headers, call.input_schema.as_ref(), call.arguments.as_ref());
+        }
+    }
+
     /// Who hears what is said before the reply.
     pub(super) fn listener(self) -> Option<&'a dyn Listen> {
         match self {
@@ -178,55 +169,10 @@ impl<'a> Ask<'a> {
                 if !stamped && call.request_state.is_some() {
                     return Err(broken("it no longer speaks the revision in which it asked for more input"));
                 }
-                let arguments = match &call.arguments {
-                    Some(arguments) => Cow::Borrowed(arguments),
-                    None => Cow::Owned(RawJson::from(&serde_json::json!({}))),
-                };
-                let meta = call.meta.as_ref();
-                let stamp = stamped.then(|| {
-                    stateless::stamp_for(meta, call.capabilities.as_ref(), call.log_level.as_deref())
-                });
-                let meta = stamp.as_ref().or(meta);
-                let (input_responses, request_state) =
-                    (call.input_responses.as_ref().filter(|_| stamped), call.request_state.as_deref());
-                let params = CallParams { name: &call.name, arguments, input_responses, request_state, meta };
-                write(Some(id), self.method(), Some(&params))
+                write_call(call, id, stamped)
             }
         }
     }
-}
-
-// ---- writing ----
-
-/// A request, or without an id a notification.
-pub(super) fn write(
-    id: Option<u64>,
-    method: &str,
-    params: Option<&impl Serialize>,
-) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(&Outgoing { jsonrpc: "2.0", id, method, params })
-        .map_err(|_| Error::Protocol("the request cannot be written as JSON".to_owned()))
-}
-
-/// The parameters of `initialize`: no capability of a client is offered.
-pub(super) fn initialize_params() -> serde_json::Value {
-    serde_json::json!({
-        "protocolVersion": Revision::NEWEST.as_str(),
-        "capabilities": {},
-        "clientInfo": {"name": "toolplane", "version": env!("CARGO_PKG_VERSION")},
-    })
-}
-
-/// The answer to what an upstream asks while we wait: alive, and nothing else on offer.
-pub(super) fn write_answer(id: &RawValue, method: &str) -> Vec<u8> {
-    let id = id.get();
-    if method == "ping" {
-        return format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into_bytes();
-    }
-    format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{METHOD_NOT_FOUND},"message":"not offered by this client"}}}}"#
-    )
-    .into_bytes()
 }
 
 // ---- reading ----

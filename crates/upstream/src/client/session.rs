@@ -12,20 +12,18 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::HeaderMap;
 use tokio::sync::{OnceCell, watch};
 use toolplane_registry::Digest;
 use toolplane_registry::protocol::Protocol;
 use toolplane_registry::upstream::SessionMode;
 
+use super::Target;
 use super::era::Step;
 use super::handshake::{self, Opened};
 use super::identity::{self, Identity};
 use super::message::{Ask, Raw};
 use super::spares::{SpareSessions, Spares};
-use super::stateless;
 use super::transport::{Peer, Transport};
-use super::{Target, ToolCall};
 use crate::Error;
 
 /// Hands out leases and remembers what can be used again.
@@ -114,8 +112,8 @@ impl Sessions {
                 Ok(self.lease(target, Opened::known(revision), Place::Known))
             }
             Protocol::Unknown | Protocol::Handshake { sessions: true, .. } => match target.session_mode {
-                SessionMode::Isolated => self.isolate(target).await,
-                SessionMode::Shared => self.share(target).await,
+                SessionMode::Isolated => Box::pin(self.isolate(target)).await,
+                SessionMode::Shared => Box::pin(self.share(target)).await,
             },
         }
     }
@@ -237,15 +235,8 @@ impl Lease {
         let id = self.transport.next_id();
         let is_stateless = self.opened.is_none();
         let body = ask.write(id, is_stateless)?;
-        let mirroring;
-        let peer = if is_stateless {
-            mirroring = self.peer.clone().mirroring(|headers| mirror(headers, ask));
-            &mirroring
-        } else {
-            &self.peer
-        };
         let mut in_flight = InFlight { lease: self, id, answered: false };
-        let outcome = self.transport.request_for(peer, id, body, Some(ask)).await;
+        let outcome = self.transport.request_for(&self.peer, id, body, Some(ask)).await;
         in_flight.answered = true;
         outcome.map(|reply| reply.result)
     }
@@ -265,13 +256,6 @@ impl Lease {
 
     pub(super) fn server_name(&self) -> Option<&str> {
         self.opened.as_ref()?.server_name.as_deref()
-    }
-}
-
-fn mirror(headers: &mut HeaderMap, ask: Ask<'_>) {
-    stateless::mirror(headers, ask.method(), ask.name());
-    if let Ask::Call(ToolCall { input_schema, arguments, .. }) = ask {
-        stateless::mirror_arguments(headers, input_schema.as_ref(), arguments.as_ref());
     }
 }
 

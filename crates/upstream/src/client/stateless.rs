@@ -22,6 +22,18 @@ const PARAMETER_PREFIX: &str = "mcp-param-";
 const PARAMETER_KEYWORD: &str = "x-mcp-header";
 /// Keys of `_meta` that belong to one hop.
 const RESERVED: &str = "io.modelcontextprotocol/";
+/// Our own members of `_meta`, around what the caller is able to do.
+const BEFORE_CAPABILITIES: &str = concat!(
+    r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
+    r#""io.modelcontextprotocol/clientCapabilities":"#
+);
+const AFTER_CAPABILITIES: &str = concat!(
+    r#","io.modelcontextprotocol/clientInfo":{"name":"toolplane","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}}"#
+);
+/// As much as they take, with a level of log messages.
+const LONGEST_STAMP: usize = 320;
 /// Deepest nesting of `properties` that is followed in search of the keyword.
 const MAX_DEPTH: usize = 16;
 /// Longest value that is repeated in a header.
@@ -49,17 +61,22 @@ struct DiscoverFields {
 
 /// The `_meta` of a request: the caller's members, then ours.
 pub(super) fn stamp(meta: Option<&RawJson>) -> RawJson {
-    stamp_for(meta, None, None)
+    // Nothing but valid pieces goes in.
+    RawJson::parse(&stamp_for(meta, None, None))
+        .unwrap_or_else(|_| RawJson::from(&Value::Object(serde_json::Map::new())))
 }
 
-/// The same on behalf of a caller who has capabilities, or wants log messages.
+/// The same on behalf of a caller who has capabilities, or wants log messages. It is made for every call.
 pub(super) fn stamp_for(
     meta: Option<&RawJson>,
     capabilities: Option<&RawJson>,
     log_level: Option<&str>,
-) -> RawJson {
+) -> String {
     let given = meta.and_then(|meta| members(meta.as_str()).ok()).unwrap_or_default();
-    let mut text = String::from("{");
+    let capabilities = capabilities.map_or("{}", RawJson::as_str);
+    let length = LONGEST_STAMP + capabilities.len() + meta.map_or(0, |meta| meta.as_str().len());
+    let mut text = String::with_capacity(length);
+    text.push('{');
     for (key, value) in given.iter().filter(|(key, _)| !key.starts_with(RESERVED)) {
         text.push_str(&Value::from(&**key).to_string());
         text.push(':');
@@ -70,14 +87,10 @@ pub(super) fn stamp_for(
         let level = Value::from(level);
         text.push_str(&[r#"""#, RESERVED, r#"logLevel":"#, &level.to_string(), ","].concat());
     }
-    let version = env!("CARGO_PKG_VERSION");
-    let capabilities = capabilities.map_or("{}", RawJson::as_str);
-    let ours = format!(
-        r#""{RESERVED}protocolVersion":"{STATELESS}","{RESERVED}clientCapabilities":{capabilities},"{RESERVED}clientInfo":{{"name":"toolplane","version":"{version}"}}}}"#
-    );
-    text.push_str(&ours);
-    // Nothing but valid pieces went in.
-    RawJson::parse(&text).unwrap_or_else(|_| RawJson::from(&Value::Object(serde_json::Map::new())))
+    text.push_str(BEFORE_CAPABILITIES);
+    text.push_str(capabilities);
+    text.push_str(AFTER_CAPABILITIES);
+    text
 }
 
 /// Reads the result of `server/discover`; `None` where it is none, whatever else it is.
@@ -181,6 +194,11 @@ mod tests {
         );
         assert_eq!(text.matches("clientInfo").count(), 1, "{text}");
         let alone: Value = serde_json::from_str(stamp(None).as_str()).unwrap();
+        assert_eq!(alone["io.modelcontextprotocol/protocolVersion"], STATELESS);
+        let full = stamp_for(None, Some(&raw(r#"{"roots":{}}"#)), Some("emergency"));
+        let full: Value = serde_json::from_str(&full).unwrap();
+        assert_eq!(full["io.modelcontextprotocol/logLevel"], "emergency");
+        assert_eq!(full["io.modelcontextprotocol/clientCapabilities"], serde_json::json!({"roots": {}}));
         assert_eq!(alone["io.modelcontextprotocol/clientCapabilities"], serde_json::json!({}));
     }
 

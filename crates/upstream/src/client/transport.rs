@@ -3,26 +3,26 @@
 //! Owns what a message looks like on the wire and how a reply is found. Knows no sessions beyond the headers it
 //! is given; that is [`super::session`].
 
+mod peer;
 mod stream;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use toolplane_registry::Tls;
-use toolplane_registry::protocol::{Revision, STATELESS};
 
 use super::message::{self, Ask, Incoming, Raw};
 use super::sse::Decoder;
-use super::{Target, identity};
-use crate::connector::{Destination, Options, Response, Secured};
+use crate::connector::{Options, Response, Secured};
 use crate::{Connector, Error};
+
+pub(super) use self::peer::Peer;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -45,69 +45,12 @@ pub(super) struct Transport {
     background: TaskTracker,
 }
 
-/// Where messages go, with every header they carry.
-#[derive(Debug, Clone)]
-pub(super) struct Peer {
-    url: Arc<str>,
-    headers: HeaderMap,
-    tls: Option<Secured>,
-}
-
 /// A successful reply.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) result: Raw,
     /// The session id that came with it.
     pub(super) session_id: Option<HeaderValue>,
-}
-
-// ---- Peer ----
-
-impl Peer {
-    pub(super) fn new(target: &Target) -> Self {
-        Self::with(target, target.headers.clone())
-    }
-
-    /// The same for what outlives the call that caused it.
-    pub(super) fn lasting(target: &Target) -> Self {
-        Self::with(target, identity::lasting(&target.headers))
-    }
-
-    fn with(target: &Target, mut headers: HeaderMap) -> Self {
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self { url: target.url.as_str().into(), headers, tls: target.tls.clone() }
-    }
-
-    fn destination(&self) -> Destination<'_> {
-        Destination { url: &self.url, tls: self.tls.as_ref() }
-    }
-
-    /// Speaks the stateless revision.
-    pub(super) fn stateless(mut self) -> Self {
-        self.headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(STATELESS));
-        self
-    }
-
-    fn is_stateless(&self) -> bool {
-        self.headers.get(PROTOCOL_VERSION).is_some_and(|revision| revision == STATELESS)
-    }
-
-    /// Adds headers of one request.
-    pub(super) fn mirroring(mut self, add: impl FnOnce(&mut HeaderMap)) -> Self {
-        add(&mut self.headers);
-        self
-    }
-
-    /// Adds what the handshake settled.
-    pub(super) fn settled(mut self, revision: Revision, session_id: Option<HeaderValue>) -> Self {
-        self.headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(revision.as_str()));
-        if let Some(mut id) = session_id {
-            id.set_sensitive(true);
-            self.headers.insert(SESSION_ID, id);
-        }
-        self
-    }
 }
 
 // ---- Transport ----
@@ -146,9 +89,14 @@ impl Transport {
         body: Vec<u8>,
         ask: Option<Ask<'_>>,
     ) -> Result<Reply, Error> {
-        let mut response = self.post(peer, body).await?;
+        let mut headers = peer.headers.clone();
+        if let Some(ask) = ask.filter(|_| peer.is_stateless()) {
+            ask.mirror(&mut headers);
+        }
+        let mut response =
+            self.connector.send(Method::POST, peer.destination(), headers, body.into()).await?;
         if !is_success(response.status()) {
-            return Err(refusal(response, id).await);
+            return Err(Box::pin(refusal(response, id)).await);
         }
         if let Some(room) = ask.and_then(Ask::room) {
             response.count_in(room);
@@ -158,7 +106,8 @@ impl Transport {
         }
         let session_id = response.headers().get(SESSION_ID).cloned();
         let result = if is_event_stream(&response) {
-            self.read_stream(peer, response, id, ask).await?
+            // Boxed, like every way that few calls take: all of them would carry it along.
+            Box::pin(self.read_stream(peer, response, id, ask)).await?
         } else {
             match message::parse(&response.bytes().await?, id)? {
                 Incoming::Reply(result) => result?,

@@ -7,8 +7,11 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError};
 
-use super::resolver::Refused;
+use super::{dial, exchange, pool};
 use crate::Error;
+
+/// As the HTTP client says it where it says anything.
+const ENDED: &str = "connection closed before message completed";
 
 /// Alerts by which a server turns a client away, or its certificate.
 const ALERTS: [AlertDescription; 11] = [
@@ -25,35 +28,44 @@ const ALERTS: [AlertDescription; 11] = [
     AlertDescription::ProtocolVersion,
 ];
 
-/// The client could not be made.
-pub(super) fn setup(error: &reqwest::Error) -> Error {
-    Error::Setup(innermost(error))
+/// An exchange that failed. `has_own_ca` says whether the upstream's authorities are not the system's.
+pub(super) fn classify(failure: &exchange::Failure, has_own_ca: bool) -> Error {
+    match failure {
+        exchange::Failure::Open(failure) => unconnected(failure, has_own_ca),
+        exchange::Failure::Http(error) => in_tls(error, has_own_ca).unwrap_or_else(|| {
+            if is_timeout(error) { Error::Timeout } else { Error::Interrupted(innermost(error)) }
+        }),
+        exchange::Failure::Ended => Error::Interrupted(ENDED.to_owned()),
+    }
 }
 
-/// A request that failed. `has_own_ca` says whether the upstream's authorities are not the system's.
-pub(super) fn classify(error: &reqwest::Error, has_own_ca: bool) -> Error {
-    if let Some(refused) = causes(error).find_map(|cause| cause.downcast_ref::<Refused>()) {
-        return Error::Refused(refused.0.clone());
+/// No connection came about.
+fn unconnected(failure: &pool::Failure, has_own_ca: bool) -> Error {
+    let error: &(dyn StdError + 'static) = match failure {
+        pool::Failure::Dial(dial::Failure::Refused(rejection)) => return Error::Refused(rejection.clone()),
+        pool::Failure::Dial(dial::Failure::TimedOut) => return Error::Connect("timed out".to_owned()),
+        pool::Failure::Dial(dial::Failure::Broken(error)) => error,
+        pool::Failure::Http(error) => error,
+        pool::Failure::Gone => return Error::Setup("its settings were replaced".to_owned()),
+    };
+    in_tls(error, has_own_ca).unwrap_or_else(|| Error::Connect(innermost(error)))
+}
+
+/// What is to be said of TLS, if it is to blame.
+fn in_tls(error: &(dyn StdError + 'static), has_own_ca: bool) -> Option<Error> {
+    match causes(error).find_map(tls_error) {
+        Some(cause) => in_words(cause, has_own_ca),
+        None => told_by_text(&innermost(error)).map(turned_away),
     }
-    let innermost = innermost(error);
-    if let Some(cause) = causes(error).find_map(tls_error) {
-        if let Some(words) = in_words(cause, has_own_ca) {
-            return Error::Tls(words);
-        }
-    } else if let Some(alert) = told_by_text(&innermost) {
-        return Error::Tls(turned_away(alert));
-    }
-    if error.is_connect() {
-        let reason = if error.is_timeout() { "timed out".to_owned() } else { innermost };
-        return Error::Connect(reason);
-    }
-    if error.is_timeout() {
-        return Error::Timeout;
-    }
-    if error.is_builder() {
-        return Error::Setup(innermost);
-    }
-    Error::Interrupted(innermost)
+    .map(Error::Tls)
+}
+
+/// Whether nothing came for too long.
+fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| {
+        cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout)
+            || cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    })
 }
 
 /// What went wrong with TLS; `None` where it says nothing of certificates and the connection just broke.
@@ -129,12 +141,13 @@ fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Erro
     tls_error(inner)
 }
 
-fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(error.source(), |&cause| cause.source())
+/// An error and what it stems from.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&cause| cause.source())
 }
 
-/// The innermost cause: the outer ones of the HTTP client repeat the URL with everything in it.
-fn innermost(error: &reqwest::Error) -> String {
+/// What everything else stems from: the outer causes only say where it was met.
+fn innermost(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map_or_else(|| "unknown cause".to_owned(), ToString::to_string)
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use toolplane_registry::digest::Hasher;
 use toolplane_registry::{Digest, Tls};
 
-use super::Parts;
+use super::{Parts, pool};
 use crate::Error;
 
 /// Fewest pools that are remembered before those are looked for that have ended.
@@ -26,7 +26,7 @@ struct Pool {
     settings: Tls,
     connect_timeout: Duration,
     /// Made by the first request, which is also the first to learn what is wrong with the settings.
-    http: OnceLock<Result<reqwest::Client, String>>,
+    http: OnceLock<Result<pool::Pool, String>>,
 }
 
 /// All that there are. Clones share them.
@@ -51,11 +51,16 @@ impl Secured {
         self.0.settings.ca.is_some()
     }
 
-    pub(super) fn http(&self, parts: &Parts) -> Result<&reqwest::Client, Error> {
-        let Pool { id: _, settings, connect_timeout, http } = &*self.0;
+    /// Longest time for connecting.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.0.connect_timeout
+    }
+
+    pub(super) fn pool(&self, parts: &Parts) -> Result<&pool::Pool, Error> {
+        let Pool { id: _, settings, connect_timeout: _, http } = &*self.0;
         let made = http.get_or_init(|| {
             let config = parts.system.config_with(settings);
-            let made = config.and_then(|config| parts.connect(config, *connect_timeout));
+            let made = config.map(|config| pool::Pool::new(Arc::new(config), &parts.options));
             made.map_err(|error| match error {
                 Error::Tls(reason) | Error::Setup(reason) => reason,
                 other => other.to_string(),
