@@ -11,6 +11,7 @@ pub mod token;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
+use tokio::time::Instant;
 use toolplane_registry::upstream::{Header, Upstream};
 use toolplane_registry::{Protocol, RawJson, Secret};
 use toolplane_upstream::client::Target;
@@ -47,16 +48,19 @@ impl Lister {
 
     /// Asks for the tools, with the discovery credentials and never with a caller's.
     pub async fn list(&self, upstream: &Upstream) -> Result<Listed, toolplane_upstream::Error> {
+        let began = Instant::now();
         let token = self.token(upstream).await?;
+        // Whoever provides tokens takes their time from the listing's.
+        let deadline = self.deadline.saturating_sub(began.elapsed());
         let target = self.target(upstream, upstream.listing_url(), token.as_ref());
-        let listing = self.client.list_tools(&target, self.deadline);
+        let listing = self.client.list_tools(&target, deadline);
         if upstream.discovery_url.is_none() {
             let listing = listing.await?;
             return Ok(Listed { tools: listing.tools, protocol: listing.protocol });
         }
         // Calls go elsewhere, and that may speak otherwise. Where it does not say, calls find out.
         let called = self.target(upstream, &upstream.url, token.as_ref());
-        let (listing, probed) = futures::join!(listing, self.client.probe(&called, self.deadline));
+        let (listing, probed) = futures::join!(listing, self.client.probe(&called, deadline));
         Ok(Listed { tools: listing?.tools, protocol: probed.unwrap_or_default() })
     }
 
@@ -65,7 +69,7 @@ impl Lister {
         if upstream.headers.iter().any(|header| header.name == AUTHORIZATION.as_str()) {
             return Ok(None);
         }
-        let fetched = self.auth_token.fetch(&upstream.domain).await;
+        let fetched = self.auth_token.fetch(&upstream.domain, self.deadline).await;
         fetched.map_err(|error| toolplane_upstream::Error::Credentials(error.to_string()))
     }
 
