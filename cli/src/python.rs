@@ -3,6 +3,7 @@
 //! Owns starting the process, finding out that it works before a port is bound, starting it again when it ends, and its
 //! end. What is said over the socket is up to the planes.
 
+mod output;
 mod package;
 mod process;
 

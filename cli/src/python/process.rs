@@ -5,16 +5,16 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines};
+use tokio::io::AsyncRead;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinSet;
 
+use super::output::{self, Lines};
 use super::{LOG, Launch};
 
 /// How long the process has for what it is doing when it is told to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
-/// Longest line that is passed on, in characters; how many lines a failure is told with.
-const MAX_LINE_CHARS: usize = 2000;
+/// How many lines a failure is told with.
 const MAX_LINES: usize = 20;
 
 /// A process that is ready. Dropping it kills it.
@@ -69,8 +69,8 @@ impl Process {
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
             return Err(none("its output cannot be read".to_owned()));
         };
-        let mut lines = BufReader::new(stdout).lines();
-        let mut said = BufReader::new(stderr).lines();
+        let mut lines = Lines::new(stdout);
+        let mut said = Lines::new(stderr);
         let mut heard = Vec::new();
         let first = tokio::time::timeout(deadline, first_line(&mut lines, &mut said, &mut heard)).await;
         let ready = first.ok().flatten().and_then(|line| serde_json::from_str::<Ready>(&line).ok());
@@ -78,11 +78,11 @@ impl Process {
             return Err(give_up(child, said, heard).await);
         };
         for line in &heard {
-            pass_on(line);
+            output::pass_on(line);
         }
         let mut readers = JoinSet::new();
-        readers.spawn(pass_all_on(lines));
-        readers.spawn(pass_all_on(said));
+        readers.spawn(lines.pass_on());
+        readers.spawn(said.pass_on());
         Ok(Self { child, stdin, ready: phases.join(", "), readers })
     }
 
@@ -115,17 +115,17 @@ impl Process {
 
 /// The first line of its output; what it says meanwhile is kept.
 async fn first_line(
-    lines: &mut Lines<BufReader<ChildStdout>>,
-    said: &mut Lines<BufReader<impl AsyncRead + Unpin>>,
+    lines: &mut Lines<ChildStdout>,
+    said: &mut Lines<impl AsyncRead + Unpin>,
     heard: &mut Vec<String>,
 ) -> Option<String> {
     let mut is_open = true;
     loop {
         tokio::select! {
-            line = lines.next_line() => return line.ok().flatten(),
-            line = said.next_line(), if is_open => match line {
-                Ok(Some(line)) => keep(heard, &line),
-                Ok(None) | Err(_) => is_open = false,
+            line = lines.next() => return line,
+            line = said.next(), if is_open => match line {
+                Some(line) => keep(heard, line),
+                None => is_open = false,
             },
         }
     }
@@ -134,7 +134,7 @@ async fn first_line(
 /// Ends a process that does not get ready; says what it said.
 async fn give_up(
     mut child: Child,
-    mut said: Lines<BufReader<impl AsyncRead + Unpin>>,
+    mut said: Lines<impl AsyncRead + Unpin>,
     mut heard: Vec<String>,
 ) -> Ended {
     let patience = Duration::from_secs(1);
@@ -150,8 +150,8 @@ async fn give_up(
         }
     };
     let rest = async {
-        while let Ok(Some(line)) = said.next_line().await {
-            keep(&mut heard, &line);
+        while let Some(line) = said.next().await {
+            keep(&mut heard, line);
         }
     };
     // A process that it started may hold its output open.
@@ -161,27 +161,12 @@ async fn give_up(
     Ended { why, said: heard }
 }
 
-fn keep(heard: &mut Vec<String>, line: &str) {
+fn keep(heard: &mut Vec<String>, line: String) {
     if line.trim().is_empty() {
         return;
     }
     if heard.len() == MAX_LINES {
         heard.remove(0);
     }
-    heard.push(cut(line));
-}
-
-async fn pass_all_on(mut lines: Lines<BufReader<impl AsyncRead + Unpin>>) {
-    while let Ok(Some(line)) = lines.next_line().await {
-        pass_on(&line);
-    }
-}
-
-fn pass_on(line: &str) {
-    tracing::info!(target: LOG, "{}", cut(line));
-}
-
-/// A line without control characters, cut where it is long.
-fn cut(line: &str) -> String {
-    line.chars().filter(|c| !c.is_control()).take(MAX_LINE_CHARS).collect()
+    heard.push(line);
 }
