@@ -101,10 +101,11 @@ impl Runner {
                     tracing::error!(target: LOG, %status, "the process of the Python hooks ended; it is started again");
                 }
             }
+            process.kill().await;
             if began.elapsed() >= LONG_LIFE {
                 wait = FIRST_WAIT;
             }
-            let Some(started) = shutdown.run_until_cancelled(again(&launch, &mut wait)).await else { break };
+            let Some(started) = shutdown.run_until_cancelled(again(&launch, &mut wait)).await else { return };
             process = started;
         }
         process.stop().await;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use tokio::io::AsyncRead;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -14,12 +15,15 @@ use super::{LOG, Launch};
 
 /// How long the process has for what it is doing when it is told to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
+/// How long what is dead may take to be gone, and its last lines to be read.
+const END_DEADLINE: Duration = Duration::from_secs(1);
 /// How many lines a failure is told with.
 const MAX_LINES: usize = 20;
 
-/// A process that is ready. Dropping it kills it.
+/// A process that is ready. Dropping it kills it, and what it started.
 #[derive(Debug)]
 pub(super) struct Process {
+    group: Group,
     child: Child,
     /// The process ends when this does, however this one ends.
     stdin: Option<ChildStdin>,
@@ -27,6 +31,10 @@ pub(super) struct Process {
     /// Pass its lines on.
     readers: JoinSet<()>,
 }
+
+/// A process and all that it and its children started, as far as they stayed together. Dropping it kills them.
+#[derive(Debug)]
+struct Group(Option<Pid>);
 
 /// Why there is no process.
 #[derive(Debug)]
@@ -65,6 +73,7 @@ impl Process {
             .kill_on_drop(true);
         let none = |why: String| Ended { why, said: Vec::new() };
         let mut child = command.spawn().map_err(|error| none(error.to_string()))?;
+        let group = Group::of(&child);
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
             return Err(none("its output cannot be read".to_owned()));
@@ -75,7 +84,7 @@ impl Process {
         let first = tokio::time::timeout(deadline, first_line(&mut lines, &mut said, &mut heard)).await;
         let ready = first.ok().flatten().and_then(|line| serde_json::from_str::<Ready>(&line).ok());
         let Some(Ready { ready: true, phases }) = ready else {
-            return Err(give_up(child, said, heard).await);
+            return Err(give_up(child, group, said, heard).await);
         };
         for line in &heard {
             output::pass_on(line);
@@ -83,7 +92,7 @@ impl Process {
         let mut readers = JoinSet::new();
         readers.spawn(lines.pass_on());
         readers.spawn(said.pass_on());
-        Ok(Self { child, stdin, ready: phases.join(", "), readers })
+        Ok(Self { group, child, stdin, ready: phases.join(", "), readers })
     }
 
     /// The phases that its hooks take part in.
@@ -104,12 +113,39 @@ impl Process {
         drop(self.stdin.take());
         if tokio::time::timeout(STOP_DEADLINE, self.child.wait()).await.is_err() {
             tracing::warn!(target: LOG, "the process of the Python hooks did not end by itself");
-            if let Err(error) = self.child.kill().await {
-                tracing::warn!(target: LOG, %error, "it cannot be ended");
-            }
         }
-        // Its last lines.
-        while self.readers.join_next().await.is_some() {}
+        self.kill().await;
+    }
+
+    /// Ends what is still there of it, and writes its last lines to the log.
+    pub(super) async fn kill(self) {
+        let Self { group, mut child, mut readers, .. } = self;
+        drop(group);
+        if tokio::time::timeout(END_DEADLINE, child.wait()).await.is_err() {
+            tracing::warn!(target: LOG, "the process of the Python hooks cannot be ended");
+        }
+        let last_lines = async { while readers.join_next().await.is_some() {} };
+        if tokio::time::timeout(END_DEADLINE, last_lines).await.is_err() {
+            tracing::warn!(target: LOG, "a process that a Python hook started lives on, in a session of its own");
+        }
+    }
+}
+
+impl Group {
+    /// Of a child that leads one.
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0
+            && let Err(error) = kill_process_group(leader, Signal::KILL)
+            && error != rustix::io::Errno::SRCH
+        {
+            tracing::warn!(target: LOG, %error, "the processes of the Python hooks cannot be ended");
+        }
     }
 }
 
@@ -134,28 +170,23 @@ async fn first_line(
 /// Ends a process that does not get ready; says what it said.
 async fn give_up(
     mut child: Child,
+    group: Group,
     mut said: Lines<impl AsyncRead + Unpin>,
     mut heard: Vec<String>,
 ) -> Ended {
-    let patience = Duration::from_secs(1);
-    let status = tokio::time::timeout(patience, child.wait()).await;
+    let status = tokio::time::timeout(END_DEADLINE, child.wait()).await;
     let why = match status {
         Ok(Ok(status)) => format!("it ended with {status}"),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => {
-            if let Err(error) = child.kill().await {
-                tracing::debug!(%error, "the process cannot be ended");
-            }
-            "it did not get ready in time".to_owned()
-        }
+        Err(_) => "it did not get ready in time".to_owned(),
     };
+    drop(group);
     let rest = async {
         while let Some(line) = said.next().await {
             keep(&mut heard, line);
         }
     };
-    // A process that it started may hold its output open.
-    if tokio::time::timeout(patience, rest).await.is_err() {
+    if tokio::time::timeout(END_DEADLINE, rest).await.is_err() {
         tracing::debug!("the output of the Python hooks stays open");
     }
     Ended { why, said: heard }

@@ -15,7 +15,7 @@ use crate::harness::{PATIENCE, Process, Setup, ready, register, standalone, unti
 
 /// Whoever calls is an object that holds a lock, and so is a note of the call.
 const MODULE: &str = r#"
-import asyncio, os, threading
+import asyncio, os, subprocess, threading
 
 class User:
     def __init__(self, name):
@@ -31,6 +31,8 @@ class Hooks:
             context.metadata["lock"] = context.user.lock
         if context.user.id == "binary":
             os.write(1, b"\xff no text\n" + b"x" * 1_000_000 + b"\n")
+        if context.user.id.startswith("spawns"):
+            print("started", context.user.id, subprocess.Popen(["sleep", "3600"]).pid, flush=True)
         print("asked by", context.user.id, os.getpid(), flush=True)
         if context.user.id == "waits":
             await asyncio.sleep(3600)
@@ -89,13 +91,26 @@ async fn say(url: &str, user: &str) -> Value {
 
 /// The id of the process that was asked by somebody, when it was.
 async fn asked_by(process: &mut Process, user: &str) -> String {
-    let record = process.record(&format!("asked by {user} ")).await;
+    id_in(process, &format!("asked by {user} ")).await
+}
+
+/// The id at the end of a line of the log.
+async fn id_in(process: &mut Process, line: &str) -> String {
+    let record = process.record(line).await;
     record["message"].as_str().and_then(|text| text.rsplit(' ').next()).expect("an id").to_owned()
 }
 
+/// A process that nobody reaps is gone as well.
 async fn is_gone(id: &str) {
-    let path = format!("/proc/{id}");
-    until("the Python process is gone", async || !Path::new(&path).exists()).await;
+    let path = format!("/proc/{id}/stat");
+    let is_gone = || std::fs::read_to_string(&path).map_or(true, |stat| stat.contains(") Z "));
+    until("the process is gone", async || is_gone()).await;
+}
+
+async fn kill(id: &str) {
+    let sent = Command::new("/bin/kill").args(["-KILL", id]).status().await.expect("kill runs");
+    assert!(sent.success());
+    is_gone(id).await;
 }
 
 #[tokio::test]
@@ -124,9 +139,7 @@ async fn live_objects_stay_with_their_call_and_a_process_that_is_killed_takes_it
     let waiting = say(&url, "waits");
     let killing = async {
         let id = asked_by(&mut process, "waits").await;
-        let sent = Command::new("/bin/kill").args(["-KILL", &id]).status().await.expect("kill runs");
-        assert!(sent.success());
-        is_gone(&id).await;
+        kill(&id).await;
     };
     let both = async { tokio::join!(waiting, killing) };
     let (refused, ()) = tokio::time::timeout(PATIENCE, both).await.expect("an answer in time");
@@ -150,6 +163,24 @@ async fn the_python_process_does_not_outlive_a_gateway_that_crashes() {
     let id = asked_by(&mut process, "ann").await;
     process.crash().await;
     is_gone(&id).await;
+}
+
+#[tokio::test]
+async fn what_hooks_start_ends_with_their_process_and_holds_nothing_up() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let (mut process, url) = standalone(&setup(folder.path(), &python, "team_hooks:create")).await;
+    ready(&url).await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    assert_eq!(say(&url, "spawns-1").await["by"], "spawns-1");
+    let first = id_in(&mut process, "started spawns-1 ").await;
+    kill(&asked_by(&mut process, "spawns-1").await).await;
+    is_gone(&first).await;
+    until("calls are answered again", async || say(&url, "spawns-2").await["by"] == "spawns-2").await;
+    let second = id_in(&mut process, "started spawns-2 ").await;
+    assert!(process.terminate().await.success(), "it waits for nobody's output");
+    is_gone(&second).await;
 }
 
 #[tokio::test]
