@@ -27,7 +27,7 @@ pub(super) struct Process {
     child: Child,
     /// The process ends when this does, however this one ends.
     stdin: Option<ChildStdin>,
-    ready: String,
+    ready: FirstLine,
     /// Pass its lines on.
     readers: JoinSet<()>,
 }
@@ -45,10 +45,13 @@ pub(super) struct Ended {
 }
 
 /// What it says when it is ready.
-#[derive(Deserialize)]
-struct Ready {
+#[derive(Debug, Deserialize)]
+pub(super) struct FirstLine {
     ready: bool,
-    phases: Vec<String>,
+    /// Which start of it this is.
+    pub(super) instance: String,
+    /// The phases that its hooks take part in.
+    pub(super) phases: Vec<String>,
 }
 
 impl Process {
@@ -82,8 +85,8 @@ impl Process {
         let mut said = Lines::new(stderr);
         let mut heard = Vec::new();
         let first = tokio::time::timeout(deadline, first_line(&mut lines, &mut said, &mut heard)).await;
-        let ready = first.ok().flatten().and_then(|line| serde_json::from_str::<Ready>(&line).ok());
-        let Some(Ready { ready: true, phases }) = ready else {
+        let ready = first.ok().flatten().and_then(|line| serde_json::from_str::<FirstLine>(&line).ok());
+        let Some(ready) = ready.filter(|line| line.ready) else {
             return Err(give_up(child, group, said, heard).await);
         };
         for line in &heard {
@@ -92,11 +95,11 @@ impl Process {
         let mut readers = JoinSet::new();
         readers.spawn(lines.pass_on());
         readers.spawn(said.pass_on());
-        Ok(Self { group, child, stdin, ready: phases.join(", "), readers })
+        Ok(Self { group, child, stdin, ready, readers })
     }
 
-    /// The phases that its hooks take part in.
-    pub(super) fn ready(&self) -> &str {
+    /// What it said of itself.
+    pub(super) fn ready(&self) -> &FirstLine {
         &self.ready
     }
 

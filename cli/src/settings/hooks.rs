@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::sync::watch;
 use toolplane_data_plane::Address;
 use toolplane_data_plane::hooks::{Configured, Keep, OnFailure, Phase, Place, Rules, Service};
 
@@ -163,9 +164,10 @@ pub(crate) fn services(reader: &mut Reader<'_>) -> Vec<Configured> {
     })
 }
 
-/// The Python modules among the hooks of a node, once they are served.
-pub(crate) fn python(socket: &Path, rules: Rules) -> Configured {
-    let place = Place::Service(Service::at(Address::Unix(socket.to_owned())));
+/// The Python modules among the hooks of a node, once they are served; by the process of that instance alone.
+pub(crate) fn python(socket: &Path, rules: Rules, instance: watch::Receiver<String>) -> Configured {
+    let service = Service::at(Address::Unix(socket.to_owned()));
+    let place = Place::Service(Service { instance: Some(instance), ..service });
     Configured { name: PYTHON.to_owned(), place, rules }
 }
 
