@@ -87,7 +87,9 @@ impl Runner {
         let ready = process.ready();
         tracing::info!(hook.phases = %ready.phases.join(", "), "Python hooks are loaded");
         let instance = watch::Sender::new(ready.instance.clone());
-        let Python { has_hooks, has_token_provider, .. } = *settings;
+        // A factory that returns no provider leaves the other sources of tokens to be used.
+        let has_token_provider = settings.has_token_provider && ready.token_provider;
+        let Python { has_hooks, .. } = *settings;
         Ok(Some(Self { launch, process, socket, instance, has_hooks, has_token_provider }))
     }
 

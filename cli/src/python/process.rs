@@ -52,6 +52,8 @@ pub(super) struct FirstLine {
     pub(super) instance: String,
     /// The phases that its hooks take part in.
     pub(super) phases: Vec<String>,
+    /// Whether the factory of a token provider returned one.
+    pub(super) token_provider: bool,
 }
 
 impl Process {

@@ -44,6 +44,15 @@ class Hooks:
 def create():
     return [Hooks()]
 
+def provider():
+    numbers = iter(range(100))
+    async def token():
+        return "token-%d" % next(numbers)
+    return token
+
+def no_provider():
+    return None
+
 def raises():
     raise RuntimeError("no hooks today")
 
@@ -181,6 +190,35 @@ async fn what_hooks_start_ends_with_their_process_and_holds_nothing_up() {
     let second = id_in(&mut process, "started spawns-2 ").await;
     assert!(process.terminate().await.success(), "it waits for nobody's output");
     is_gone(&second).await;
+}
+
+#[tokio::test]
+async fn each_listing_asks_the_token_provider_and_a_factory_without_one_leaves_the_token() {
+    let Some(python) = python() else { return };
+    let listed_with = async |factory: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("team_hooks.py"), MODULE).expect("the module");
+        let setup = Setup::new("standalone", &folder.path().join("data with 100% #1"))
+            .set("TOOLPLANE_HOOKS_PYTHON", &python)
+            .set("PYTHONPATH", &folder.path().display().to_string())
+            .set("GATEWAY_REGISTRY_AUTH_TOKEN", "fixed")
+            .set("GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", &format!("team_hooks:{factory}"))
+            .set("GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES", "team_hooks");
+        let (process, url) = standalone(&setup).await;
+        ready(&url).await;
+        let mut tokens = Vec::new();
+        for domain in ["docs", "mail"] {
+            let upstream = FakeUpstream::builder().tool("search").start().await;
+            register(&url, domain, &upstream.url()).await.expect("an answer");
+            let listing = upstream.requests().into_iter().find(|request| request.method == "tools/list");
+            let headers = listing.expect("it was listed").headers;
+            tokens.push(headers["authorization"].to_str().expect("text").to_owned());
+        }
+        assert!(process.terminate().await.success());
+        tokens
+    };
+    assert_eq!(listed_with("provider").await, ["Bearer token-0", "Bearer token-1"]);
+    assert_eq!(listed_with("no_provider").await, ["Bearer fixed", "Bearer fixed"]);
 }
 
 #[tokio::test]
