@@ -17,6 +17,9 @@ use crate::harness::{PATIENCE, Process, Setup, ready, register, standalone, unti
 const MODULE: &str = r#"
 import asyncio, os, subprocess, threading
 
+if os.path.exists(os.path.join(os.path.dirname(__file__), "broken")):
+    raise RuntimeError("broken today")
+
 class User:
     def __init__(self, name):
         self.id = name
@@ -36,6 +39,8 @@ class Hooks:
         print("asked by", context.user.id, os.getpid(), flush=True)
         if context.user.id == "waits":
             await asyncio.sleep(3600)
+        if context.user.id == "fails":
+            raise RuntimeError("not now")
 
     async def after_execute(self, context, result, is_error):
         assert context.metadata["lock"] is context.user.lock
@@ -190,6 +195,57 @@ async fn what_hooks_start_ends_with_their_process_and_holds_nothing_up() {
     let second = id_in(&mut process, "started spawns-2 ").await;
     assert!(process.terminate().await.success(), "it waits for nobody's output");
     is_gone(&second).await;
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_come_up_is_tried_at_growing_intervals() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let setup =
+        setup(folder.path(), &python, "team_hooks:create").set("TOOLPLANE_HOOKS_ON_FAILURE", "fail_closed");
+    let (mut process, url) = standalone(&setup).await;
+    ready(&url).await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    assert_eq!(say(&url, "ann").await["by"], "ann");
+    let broken = folder.path().join("broken");
+    std::fs::write(&broken, "").expect("a file");
+    kill(&asked_by(&mut process, "ann").await).await;
+    let failures = || -> Vec<Value> {
+        let records = process.records().into_iter();
+        let failed = records.filter(|record| {
+            record["message"].as_str().is_some_and(|text| text.contains("the Python hooks cannot be started"))
+        });
+        failed.collect()
+    };
+    until("it was tried three times", async || failures().len() >= 3).await;
+    let waits: Vec<Value> = failures().iter().take(3).map(|record| record["retry_in"].clone()).collect();
+    assert_eq!(waits, ["200ms", "400ms", "800ms"]);
+    assert!(failures()[0]["message"].as_str().is_some_and(|text| text.contains("broken today")));
+    assert_eq!(say(&url, "ann").await["code"], "hook_failed");
+    std::fs::remove_file(&broken).expect("it was there");
+    until("calls are answered again", async || say(&url, "later").await["by"] == "later").await;
+}
+
+#[tokio::test]
+async fn where_the_rule_is_to_go_on_calls_go_on_without_hooks_that_fail_or_are_gone() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let setup = setup(folder.path(), &python, "team_hooks:create")
+        .set("TOOLPLANE_HOOKS_ON_FAILURE", "fail_open")
+        .set("TOOLPLANE_HOOKS_DEADLINE", "1");
+    let (mut process, url) = standalone(&setup).await;
+    ready(&url).await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    let went_on = say(&url, "fails").await;
+    assert_eq!((&went_on["tool"], &went_on["by"]), (&"search".into(), &"fails".into()), "{went_on}");
+    std::fs::write(folder.path().join("broken"), "").expect("a file");
+    kill(&asked_by(&mut process, "fails").await).await;
+    let went_on = say(&url, "ann").await;
+    assert_eq!((&went_on["tool"], &went_on["by"]), (&"search".into(), &Value::Null), "{went_on}");
+    std::fs::remove_file(folder.path().join("broken")).expect("it was there");
+    until("the hooks are back", async || say(&url, "later").await["by"] == "later").await;
 }
 
 #[tokio::test]
