@@ -6,6 +6,7 @@
 mod output;
 mod package;
 mod process;
+mod pulse;
 mod socket;
 
 use std::ffi::OsString;
@@ -57,6 +58,8 @@ pub(crate) struct Runner {
     socket: Socket,
     /// Which start of it runs: nodes believe no other process.
     instance: watch::Sender<String>,
+    /// For how long it may be silent.
+    patience: Duration,
     has_hooks: bool,
     has_token_provider: bool,
 }
@@ -89,8 +92,8 @@ impl Runner {
         let instance = watch::Sender::new(ready.instance.clone());
         // A factory that returns no provider leaves the other sources of tokens to be used.
         let has_token_provider = settings.has_token_provider && ready.token_provider;
-        let Python { has_hooks, .. } = *settings;
-        Ok(Some(Self { launch, process, socket, instance, has_hooks, has_token_provider }))
+        let Python { has_hooks, patience, .. } = *settings;
+        Ok(Some(Self { launch, process, socket, instance, patience, has_hooks, has_token_provider }))
     }
 
     /// Has a control plane ask it for tokens, if there is somebody to ask.
@@ -111,7 +114,8 @@ impl Runner {
 
     /// Keeps it running until told to stop, then ends it.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let Self { launch, mut process, socket: _socket, instance, has_hooks: _, has_token_provider: _ } = self;
+        let Self { launch, mut process, socket, instance, patience, has_hooks: _, has_token_provider: _ } =
+            self;
         let mut backoff = Backoff(FIRST_WAIT);
         loop {
             let began = Instant::now();
@@ -119,6 +123,9 @@ impl Runner {
                 () = shutdown.cancelled() => break,
                 status = process.wait() => {
                     tracing::error!(target: LOG, %status, "the process of the Python hooks ended; it is started again");
+                }
+                () = pulse::lost(socket.path(), patience) => {
+                    tracing::error!(target: LOG, ?patience, "the process of the Python hooks hangs; it is ended and started again");
                 }
             }
             process.kill().await;

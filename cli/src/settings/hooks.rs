@@ -13,6 +13,8 @@ use super::Reader;
 use super::reader::{one_of, quoted};
 use crate::env::{self, Variable, Variables};
 
+/// For how long Python may be silent: longer than any deadline of a hook is likely to be.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The name of the Python modules among the hooks.
 const PYTHON: &str = "python";
 const WORDS: [(&str, OnFailure); 2] =
@@ -52,6 +54,8 @@ pub(crate) struct Python {
     pub(crate) interpreter: PathBuf,
     /// `PYTHONPATH` as it is.
     pub(crate) path: Option<String>,
+    /// For how long the process may be silent.
+    pub(crate) patience: Duration,
     /// Flags and values.
     arguments: Vec<(&'static str, String)>,
     /// Whether hooks or an authorizer are among it.
@@ -93,6 +97,7 @@ impl Python {
         let mut python = Self {
             interpreter: reader.text(&env::HOOKS_PYTHON).unwrap_or("python3").into(),
             path: reader.text(&env::PYTHONPATH).map(ToOwned::to_owned),
+            patience: reader.seconds(&env::HOOKS_PYTHON_PATIENCE).unwrap_or(PATIENCE),
             arguments: Vec::new(),
             has_hooks: false,
             has_token_provider: false,

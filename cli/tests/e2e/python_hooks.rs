@@ -15,7 +15,7 @@ use crate::harness::{PATIENCE, Process, Setup, ready, register, standalone, unti
 
 /// Whoever calls is an object that holds a lock, and so is a note of the call.
 const MODULE: &str = r#"
-import asyncio, os, subprocess, threading
+import asyncio, os, subprocess, threading, time
 
 if os.path.exists(os.path.join(os.path.dirname(__file__), "broken")):
     raise RuntimeError("broken today")
@@ -39,6 +39,8 @@ class Hooks:
         print("asked by", context.user.id, os.getpid(), flush=True)
         if context.user.id == "waits":
             await asyncio.sleep(3600)
+        if context.user.id == "blocks":
+            time.sleep(3600)
         if context.user.id == "fails":
             raise RuntimeError("not now")
 
@@ -195,6 +197,25 @@ async fn what_hooks_start_ends_with_their_process_and_holds_nothing_up() {
     let second = id_in(&mut process, "started spawns-2 ").await;
     assert!(process.terminate().await.success(), "it waits for nobody's output");
     is_gone(&second).await;
+}
+
+#[tokio::test]
+async fn a_process_that_hangs_is_ended_and_started_again() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let setup = setup(folder.path(), &python, "team_hooks:create")
+        .set("TOOLPLANE_HOOKS_PYTHON_PATIENCE", "3")
+        .set("TOOLPLANE_HOOKS_DEADLINE", "1");
+    let (mut process, url) = standalone(&setup).await;
+    ready(&url).await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    let refused = say(&url, "blocks").await;
+    assert_eq!(refused["code"], "hook_failed", "{refused}");
+    let first = asked_by(&mut process, "blocks").await;
+    process.record("the process of the Python hooks hangs").await;
+    is_gone(&first).await;
+    until("calls are answered again", async || say(&url, "later").await["by"] == "later").await;
 }
 
 #[tokio::test]
