@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use toolplane_testkit::FakeUpstream;
 
-use crate::harness::{PATIENCE, Process, Setup, ready, register, standalone, until};
+use crate::harness::{PATIENCE, Process, Setup, operator, ready, register, standalone, until};
 
 /// Whoever calls is an object that holds a lock, and so is a note of the call.
 const MODULE: &str = r#"
@@ -296,6 +296,44 @@ async fn each_listing_asks_the_token_provider_and_a_factory_without_one_leaves_t
     };
     assert_eq!(listed_with("provider").await, ["Bearer token-0", "Bearer token-1"]);
     assert_eq!(listed_with("no_provider").await, ["Bearer fixed", "Bearer fixed"]);
+}
+
+#[tokio::test]
+async fn two_planes_on_one_data_folder_have_a_process_each() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, path) =
+        (folder.path().join("data"), |name: &str| folder.path().join(name).display().to_string());
+    std::fs::write(folder.path().join("team_hooks.py"), MODULE).expect("the module");
+    let with_python = |command: &str| {
+        let setup = Setup::new(command, &data).set("TOOLPLANE_HOOKS_PYTHON", &python);
+        setup.set("PYTHONPATH", &folder.path().display().to_string())
+    };
+    let control = with_python("control-plane")
+        .set("GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", "team_hooks:provider")
+        .set("GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES", "team_hooks")
+        .arguments(&["--listen", &format!("unix:{}", path("cp.sock"))]);
+    let (_control, _) = control.start("serving the admin API at").await;
+    let create = ["token", "create", "--role", "node", "--allow-registration"];
+    let (code, secret, said) = operator(&data, &create).await;
+    assert_eq!(code, 0, "{said}");
+    std::fs::write(path("token"), secret).expect("the token file");
+    let node = with_python("data-plane")
+        .set("GATEWAY_HOOK_MODULE", "team_hooks:create")
+        .set("GATEWAY_ALLOWED_HOOK_PREFIXES", "team_hooks")
+        .arguments(&[
+            "--control-plane",
+            &format!("unix:{}", path("cp.sock")),
+            "--token-file",
+            &path("token"),
+        ]);
+    let (_node, url) = standalone(&node).await;
+    ready(&url).await;
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    let listing = upstream.requests().into_iter().find(|request| request.method == "tools/list");
+    assert_eq!(listing.expect("it was listed").headers["authorization"], "Bearer token-0");
+    assert_eq!(say(&url, "ann").await["by"], "ann");
 }
 
 #[tokio::test]
