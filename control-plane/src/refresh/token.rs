@@ -21,6 +21,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_TOKEN_BYTES: usize = 32 << 10;
 const MAX_FILE_BYTES: usize = MAX_TOKEN_BYTES + 2;
 
+/// How much of what a provider says about a failure is kept, in characters.
+const MAX_WORDS_CHARS: usize = 200;
 const TOO_LONG: &str = "is longer than any header may be";
 const NO_HEADER: &str = "holds characters that cannot be sent in a header";
 
@@ -101,7 +103,12 @@ async fn ask(socket: &Path, domain: &Domain) -> Result<String, Error> {
         .map_err(|_| failed("it cannot be reached".to_owned()))?;
     let request = Request::new(FetchTokenRequest { domain: domain.to_string() });
     let answer = TokenServiceClient::new(channel).fetch_token(request).await;
-    answer.map(|answer| answer.into_inner().token).map_err(|status| failed(status.message().to_owned()))
+    answer.map(|answer| answer.into_inner().token).map_err(|status| failed(brief(status.message())))
+}
+
+/// What a provider says goes into the log and to whoever asks how a listing went: short, and on one line.
+fn brief(words: &str) -> String {
+    words.chars().filter(|c| !c.is_control()).take(MAX_WORDS_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -116,7 +123,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// Gives the domain's own name as its token; nobody hears of some domains.
+    /// Gives the domain's own name as its token; for some domains it never answers, or says too much.
     struct Provider;
 
     #[tonic::async_trait]
@@ -126,8 +133,10 @@ mod tests {
             request: Request<FetchTokenRequest>,
         ) -> Result<Response<FetchTokenResponse>, Status> {
             let token = request.into_inner().domain;
-            if token == "never" {
-                std::future::pending::<()>().await;
+            match token.as_str() {
+                "never" => std::future::pending().await,
+                "talks" => return Err(Status::internal(format!("a\n{}", "b".repeat(1000)))),
+                _ => {}
             }
             Ok(Response::new(FetchTokenResponse { token }))
         }
@@ -148,6 +157,8 @@ mod tests {
         assert_eq!(token.as_ref().map(|token| token.expose().as_str()), Some("a"));
         let late = source.fetch(&Domain::parse("never").unwrap(), Duration::from_millis(20)).await;
         assert!(matches!(late, Err(Error::Service(reason)) if reason == "it took too long"));
+        let refused = source.fetch(&Domain::parse("talks").unwrap(), PATIENCE).await;
+        assert!(matches!(refused, Err(Error::Service(reason)) if reason == format!("a{}", "b".repeat(199))));
     }
 
     #[tokio::test]
