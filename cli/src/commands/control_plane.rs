@@ -39,7 +39,7 @@ pub(crate) async fn run(args: ControlPlaneArgs, variables: &Variables) -> Result
     let _scraped = telemetry.listen().await?;
     let signals = Signals::listen()?;
     let mut folder = Folder::open(dir.path(), &dir.lock())?;
-    let runner = Runner::start(python.as_ref(), dir.path()).await?;
+    let runner = Runner::start(python.as_ref(), dir.path(), Planes::Control).await?;
     if let Some(runner) = &runner {
         runner.serve_control_plane(&mut control);
     }

@@ -57,7 +57,7 @@ pub(crate) async fn run(args: DataPlaneArgs, variables: &Variables) -> Result<()
     let signals = Signals::listen()?;
     node.options.validate().map_err(|rejections| listen::settings_failure(&rejections))?;
     let mut folder = Folder::open(dir.path(), &dir.node_lock())?;
-    let runner = Runner::start(python.as_ref(), dir.path()).await?;
+    let runner = Runner::start(python.as_ref(), dir.path(), Planes::Node).await?;
     if let Some(runner) = &runner {
         runner.serve_node(&mut node);
     }

@@ -14,7 +14,7 @@ use super::listen;
 use crate::exit::Failure;
 use crate::python::{Runner, alongside};
 use crate::settings::control_plane::Listen;
-use crate::settings::{ControlPlane, DataDir, Node, Python};
+use crate::settings::{ControlPlane, DataDir, Node, Planes, Python};
 
 /// The name under which the node of the process is known.
 const NODE_ID: &str = "standalone";
@@ -40,7 +40,7 @@ impl Gateway {
         python: Option<&Python>,
     ) -> Result<Self, Failure> {
         let mut folder = Folder::open(dir.path(), &dir.lock())?;
-        let python = Runner::start(python, dir.path()).await?;
+        let python = Runner::start(python, dir.path(), Planes::Both).await?;
         if let Some(runner) = &python {
             runner.serve_control_plane(&mut control);
             runner.serve_node(&mut node);

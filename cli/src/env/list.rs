@@ -257,6 +257,9 @@ variables! {
         "How many tools those kept views may hold together."
     HOOKS_PYTHON = "TOOLPLANE_HOOKS_PYTHON", Planes, "`python3`";
         "The Python interpreter for hooks in Python, 3.10 or later, with the packages `grpcio` and `protobuf`."
+    HOOKS_PYTHON_PATIENCE = "TOOLPLANE_HOOKS_PYTHON_PATIENCE", Planes, "`30`";
+        "Seconds for which the process of the hooks in Python may answer nothing at all, as while one of them blocks its event "
+        "loop; then it is ended and started again."
     PYTHONPATH = "PYTHONPATH", Planes, "";
         "Where hooks in Python are imported from, besides the working directory and what is installed."
     GATEWAY_HOOK_MODULE = "GATEWAY_HOOK_MODULE", Node, "";

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::sync::watch;
 use toolplane_data_plane::Address;
 use toolplane_data_plane::hooks::{Configured, Keep, OnFailure, Phase, Place, Rules, Service};
 
@@ -12,6 +13,8 @@ use super::Reader;
 use super::reader::{one_of, quoted};
 use crate::env::{self, Variable, Variables};
 
+/// For how long Python may be silent: longer than any deadline of a hook is likely to be.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The name of the Python modules among the hooks.
 const PYTHON: &str = "python";
 const WORDS: [(&str, OnFailure); 2] =
@@ -51,6 +54,8 @@ pub(crate) struct Python {
     pub(crate) interpreter: PathBuf,
     /// `PYTHONPATH` as it is.
     pub(crate) path: Option<String>,
+    /// For how long the process may be silent.
+    pub(crate) patience: Duration,
     /// Flags and values.
     arguments: Vec<(&'static str, String)>,
     /// Whether hooks or an authorizer are among it.
@@ -92,6 +97,7 @@ impl Python {
         let mut python = Self {
             interpreter: reader.text(&env::HOOKS_PYTHON).unwrap_or("python3").into(),
             path: reader.text(&env::PYTHONPATH).map(ToOwned::to_owned),
+            patience: reader.seconds(&env::HOOKS_PYTHON_PATIENCE).unwrap_or(PATIENCE),
             arguments: Vec::new(),
             has_hooks: false,
             has_token_provider: false,
@@ -163,9 +169,10 @@ pub(crate) fn services(reader: &mut Reader<'_>) -> Vec<Configured> {
     })
 }
 
-/// The Python modules among the hooks of a node, once they are served.
-pub(crate) fn python(socket: &Path, rules: Rules) -> Configured {
-    let place = Place::Service(Service::at(Address::Unix(socket.to_owned())));
+/// The Python modules among the hooks of a node, once they are served; by the process of that instance alone.
+pub(crate) fn python(socket: &Path, rules: Rules, instance: watch::Receiver<String>) -> Configured {
+    let service = Service::at(Address::Unix(socket.to_owned()));
+    let place = Place::Service(Service { instance: Some(instance), ..service });
     Configured { name: PYTHON.to_owned(), place, rules }
 }
 

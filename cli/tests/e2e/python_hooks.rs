@@ -11,11 +11,14 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use toolplane_testkit::FakeUpstream;
 
-use crate::harness::{PATIENCE, Process, Setup, ready, register, standalone, until};
+use crate::harness::{PATIENCE, Process, Setup, operator, ready, register, standalone, until};
 
 /// Whoever calls is an object that holds a lock, and so is a note of the call.
 const MODULE: &str = r#"
-import asyncio, os, threading
+import asyncio, os, subprocess, threading, time
+
+if os.path.exists(os.path.join(os.path.dirname(__file__), "broken")):
+    raise RuntimeError("broken today")
 
 class User:
     def __init__(self, name):
@@ -29,9 +32,17 @@ class Hooks:
     async def before_execute(self, context):
         with context.user.lock:
             context.metadata["lock"] = context.user.lock
+        if context.user.id == "binary":
+            os.write(1, b"\xff no text\n" + b"x" * 1_000_000 + b"\n")
+        if context.user.id.startswith("spawns"):
+            print("started", context.user.id, subprocess.Popen(["sleep", "3600"]).pid, flush=True)
         print("asked by", context.user.id, os.getpid(), flush=True)
         if context.user.id == "waits":
             await asyncio.sleep(3600)
+        if context.user.id == "blocks":
+            time.sleep(3600)
+        if context.user.id == "fails":
+            raise RuntimeError("not now")
 
     async def after_execute(self, context, result, is_error):
         assert context.metadata["lock"] is context.user.lock
@@ -39,6 +50,15 @@ class Hooks:
 
 def create():
     return [Hooks()]
+
+def provider():
+    numbers = iter(range(100))
+    async def token():
+        return "token-%d" % next(numbers)
+    return token
+
+def no_provider():
+    return None
 
 def raises():
     raise RuntimeError("no hooks today")
@@ -87,13 +107,26 @@ async fn say(url: &str, user: &str) -> Value {
 
 /// The id of the process that was asked by somebody, when it was.
 async fn asked_by(process: &mut Process, user: &str) -> String {
-    let record = process.record(&format!("asked by {user} ")).await;
+    id_in(process, &format!("asked by {user} ")).await
+}
+
+/// The id at the end of a line of the log.
+async fn id_in(process: &mut Process, line: &str) -> String {
+    let record = process.record(line).await;
     record["message"].as_str().and_then(|text| text.rsplit(' ').next()).expect("an id").to_owned()
 }
 
+/// A process that nobody reaps is gone as well.
 async fn is_gone(id: &str) {
-    let path = format!("/proc/{id}");
-    until("the Python process is gone", async || !Path::new(&path).exists()).await;
+    let path = format!("/proc/{id}/stat");
+    let is_gone = || std::fs::read_to_string(&path).map_or(true, |stat| stat.contains(") Z "));
+    until("the process is gone", async || is_gone()).await;
+}
+
+async fn kill(id: &str) {
+    let sent = Command::new("/bin/kill").args(["-KILL", id]).status().await.expect("kill runs");
+    assert!(sent.success());
+    is_gone(id).await;
 }
 
 #[tokio::test]
@@ -113,13 +146,16 @@ async fn live_objects_stay_with_their_call_and_a_process_that_is_killed_takes_it
         }
     });
     futures::future::join_all(calls).await;
+    // Whatever a hook prints is read, so that it can go on printing.
+    for user in ["binary", "ann", "bob"] {
+        assert_eq!(say(&url, user).await["by"], user);
+    }
+    asked_by(&mut process, "bob").await;
 
     let waiting = say(&url, "waits");
     let killing = async {
         let id = asked_by(&mut process, "waits").await;
-        let sent = Command::new("/bin/kill").args(["-KILL", &id]).status().await.expect("kill runs");
-        assert!(sent.success());
-        is_gone(&id).await;
+        kill(&id).await;
     };
     let both = async { tokio::join!(waiting, killing) };
     let (refused, ()) = tokio::time::timeout(PATIENCE, both).await.expect("an answer in time");
@@ -143,6 +179,161 @@ async fn the_python_process_does_not_outlive_a_gateway_that_crashes() {
     let id = asked_by(&mut process, "ann").await;
     process.crash().await;
     is_gone(&id).await;
+}
+
+#[tokio::test]
+async fn what_hooks_start_ends_with_their_process_and_holds_nothing_up() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let (mut process, url) = standalone(&setup(folder.path(), &python, "team_hooks:create")).await;
+    ready(&url).await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    assert_eq!(say(&url, "spawns-1").await["by"], "spawns-1");
+    let first = id_in(&mut process, "started spawns-1 ").await;
+    kill(&asked_by(&mut process, "spawns-1").await).await;
+    is_gone(&first).await;
+    until("calls are answered again", async || say(&url, "spawns-2").await["by"] == "spawns-2").await;
+    let second = id_in(&mut process, "started spawns-2 ").await;
+    assert!(process.terminate().await.success(), "it waits for nobody's output");
+    is_gone(&second).await;
+}
+
+#[tokio::test]
+async fn a_process_that_hangs_is_ended_and_started_again() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let setup = setup(folder.path(), &python, "team_hooks:create")
+        .set("TOOLPLANE_HOOKS_PYTHON_PATIENCE", "3")
+        .set("TOOLPLANE_HOOKS_DEADLINE", "1");
+    let (mut process, url) = standalone(&setup).await;
+    ready(&url).await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    let refused = say(&url, "blocks").await;
+    assert_eq!(refused["code"], "hook_failed", "{refused}");
+    let first = asked_by(&mut process, "blocks").await;
+    process.record("the process of the Python hooks hangs").await;
+    is_gone(&first).await;
+    until("calls are answered again", async || say(&url, "later").await["by"] == "later").await;
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_come_up_is_tried_at_growing_intervals() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let setup =
+        setup(folder.path(), &python, "team_hooks:create").set("TOOLPLANE_HOOKS_ON_FAILURE", "fail_closed");
+    let (mut process, url) = standalone(&setup).await;
+    ready(&url).await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    assert_eq!(say(&url, "ann").await["by"], "ann");
+    let broken = folder.path().join("broken");
+    std::fs::write(&broken, "").expect("a file");
+    kill(&asked_by(&mut process, "ann").await).await;
+    let failures = || -> Vec<Value> {
+        let records = process.records().into_iter();
+        let failed = records.filter(|record| {
+            record["message"].as_str().is_some_and(|text| text.contains("the Python hooks cannot be started"))
+        });
+        failed.collect()
+    };
+    until("it was tried three times", async || failures().len() >= 3).await;
+    let waits: Vec<Value> = failures().iter().take(3).map(|record| record["retry_in"].clone()).collect();
+    assert_eq!(waits, ["200ms", "400ms", "800ms"]);
+    assert!(failures()[0]["message"].as_str().is_some_and(|text| text.contains("broken today")));
+    assert_eq!(say(&url, "ann").await["code"], "hook_failed");
+    std::fs::remove_file(&broken).expect("it was there");
+    until("calls are answered again", async || say(&url, "later").await["by"] == "later").await;
+}
+
+#[tokio::test]
+async fn where_the_rule_is_to_go_on_calls_go_on_without_hooks_that_fail_or_are_gone() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    let setup = setup(folder.path(), &python, "team_hooks:create")
+        .set("TOOLPLANE_HOOKS_ON_FAILURE", "fail_open")
+        .set("TOOLPLANE_HOOKS_DEADLINE", "1");
+    let (mut process, url) = standalone(&setup).await;
+    ready(&url).await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    let went_on = say(&url, "fails").await;
+    assert_eq!((&went_on["tool"], &went_on["by"]), (&"search".into(), &"fails".into()), "{went_on}");
+    std::fs::write(folder.path().join("broken"), "").expect("a file");
+    kill(&asked_by(&mut process, "fails").await).await;
+    let went_on = say(&url, "ann").await;
+    assert_eq!((&went_on["tool"], &went_on["by"]), (&"search".into(), &Value::Null), "{went_on}");
+    std::fs::remove_file(folder.path().join("broken")).expect("it was there");
+    until("the hooks are back", async || say(&url, "later").await["by"] == "later").await;
+}
+
+#[tokio::test]
+async fn each_listing_asks_the_token_provider_and_a_factory_without_one_leaves_the_token() {
+    let Some(python) = python() else { return };
+    let listed_with = async |factory: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("team_hooks.py"), MODULE).expect("the module");
+        let setup = Setup::new("standalone", &folder.path().join("data with 100% #1"))
+            .set("TOOLPLANE_HOOKS_PYTHON", &python)
+            .set("PYTHONPATH", &folder.path().display().to_string())
+            .set("GATEWAY_REGISTRY_AUTH_TOKEN", "fixed")
+            .set("GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", &format!("team_hooks:{factory}"))
+            .set("GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES", "team_hooks");
+        let (process, url) = standalone(&setup).await;
+        ready(&url).await;
+        let mut tokens = Vec::new();
+        for domain in ["docs", "mail"] {
+            let upstream = FakeUpstream::builder().tool("search").start().await;
+            register(&url, domain, &upstream.url()).await.expect("an answer");
+            let listing = upstream.requests().into_iter().find(|request| request.method == "tools/list");
+            let headers = listing.expect("it was listed").headers;
+            tokens.push(headers["authorization"].to_str().expect("text").to_owned());
+        }
+        assert!(process.terminate().await.success());
+        tokens
+    };
+    assert_eq!(listed_with("provider").await, ["Bearer token-0", "Bearer token-1"]);
+    assert_eq!(listed_with("no_provider").await, ["Bearer fixed", "Bearer fixed"]);
+}
+
+#[tokio::test]
+async fn two_planes_on_one_data_folder_have_a_process_each() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, path) =
+        (folder.path().join("data"), |name: &str| folder.path().join(name).display().to_string());
+    std::fs::write(folder.path().join("team_hooks.py"), MODULE).expect("the module");
+    let with_python = |command: &str| {
+        let setup = Setup::new(command, &data).set("TOOLPLANE_HOOKS_PYTHON", &python);
+        setup.set("PYTHONPATH", &folder.path().display().to_string())
+    };
+    let control = with_python("control-plane")
+        .set("GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", "team_hooks:provider")
+        .set("GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES", "team_hooks")
+        .arguments(&["--listen", &format!("unix:{}", path("cp.sock"))]);
+    let (_control, _) = control.start("serving the admin API at").await;
+    let create = ["token", "create", "--role", "node", "--allow-registration"];
+    let (code, secret, said) = operator(&data, &create).await;
+    assert_eq!(code, 0, "{said}");
+    std::fs::write(path("token"), secret).expect("the token file");
+    let node = with_python("data-plane")
+        .set("GATEWAY_HOOK_MODULE", "team_hooks:create")
+        .set("GATEWAY_ALLOWED_HOOK_PREFIXES", "team_hooks")
+        .arguments(&[
+            "--control-plane",
+            &format!("unix:{}", path("cp.sock")),
+            "--token-file",
+            &path("token"),
+        ]);
+    let (_node, url) = standalone(&node).await;
+    ready(&url).await;
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    let listing = upstream.requests().into_iter().find(|request| request.method == "tools/list");
+    assert_eq!(listing.expect("it was listed").headers["authorization"], "Bearer token-0");
+    assert_eq!(say(&url, "ann").await["by"], "ann");
 }
 
 #[tokio::test]

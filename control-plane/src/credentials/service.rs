@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
 use tonic::Request;
 use tonic::transport::Endpoint;
 use toolplane_proto::hooks::FetchTokenRequest;
@@ -28,9 +31,15 @@ impl TokenService {
 
     /// A connection for each question: they are as rare as listings, and the service may be another process by then.
     async fn ask(&self, domain: &Domain) -> Result<String, String> {
-        let endpoint = Endpoint::from_shared(format!("unix://{}", self.socket.display()));
-        let endpoint = endpoint.map_err(|error| error.to_string())?;
-        let channel = endpoint.connect().await.map_err(|_| "it cannot be reached".to_owned())?;
+        let socket = self.socket.clone();
+        // The path is no part of a URI, which cannot hold every path.
+        let connector = tower::service_fn(move |_: Uri| {
+            let socket = socket.clone();
+            async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+        });
+        let endpoint = Endpoint::from_static("http://token-provider.invalid");
+        let channel = endpoint.connect_with_connector(connector).await;
+        let channel = channel.map_err(|_| "it cannot be reached".to_owned())?;
         let request = Request::new(FetchTokenRequest { domain: domain.to_string() });
         let answer = TokenServiceClient::new(channel).fetch_token(request).await;
         // What it says in words may hold what nobody else is to read.
@@ -58,13 +67,54 @@ impl TokenProvider for TokenService {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::UnixListener;
+    use tokio_stream::wrappers::UnixListenerStream;
+    use tonic::{Response, Status};
+    use toolplane_proto::hooks::FetchTokenResponse;
+    use toolplane_proto::hooks::token_service_server::{self, TokenServiceServer};
+
     use super::*;
 
+    /// Gives the domain's own name as its token; for some domains it fails, has none, or gives what is none.
+    struct Provider;
+
+    #[tonic::async_trait]
+    impl token_service_server::TokenService for Provider {
+        async fn fetch_token(
+            &self,
+            request: Request<FetchTokenRequest>,
+        ) -> Result<Response<FetchTokenResponse>, Status> {
+            let token = match request.into_inner().domain.as_str() {
+                "fails" => return Err(Status::internal("s3cr3t")),
+                "none" => String::new(),
+                "lines" => "a\nb".to_owned(),
+                "long" => "x".repeat(MAX_BYTES + 1),
+                domain => domain.to_owned(),
+            };
+            Ok(Response::new(FetchTokenResponse { token }))
+        }
+    }
+
     #[tokio::test]
-    async fn nobody_to_ask_is_said_without_a_token() {
-        let folder = tempfile::tempdir().unwrap();
-        let service = TokenService::at(folder.path().join("nobody"));
-        let refused = service.fetch(&Domain::parse("a").unwrap()).await.unwrap_err();
-        assert!(refused.contains("cannot be reached"), "{refused}");
+    async fn a_service_is_asked_whatever_its_path_and_what_is_no_token_is_not_sent() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("a folder, 100% #1?");
+        std::fs::create_dir(&folder).unwrap();
+        let socket = folder.join("s");
+        let fetch = async |domain: &str| {
+            TokenService::at(socket.clone()).fetch(&Domain::parse(domain).unwrap()).await
+        };
+        assert!(fetch("a").await.unwrap_err().contains("cannot be reached"));
+        let connections = UnixListenerStream::new(UnixListener::bind(&socket).unwrap());
+        let server = tonic::transport::Server::builder().add_service(TokenServiceServer::new(Provider));
+        let mut serving = tokio::task::JoinSet::new();
+        serving.spawn(server.serve_with_incoming(connections));
+        let token = fetch("a").await.unwrap();
+        assert_eq!(token.as_ref().map(|token| token.expose().as_str()), Some("a"));
+        assert!(fetch("none").await.unwrap().is_none());
+        for domain in ["fails", "lines", "long"] {
+            let reason = fetch(domain).await.unwrap_err();
+            assert!(reason.len() < 200 && !reason.contains("s3cr3t"), "{reason}");
+        }
     }
 }

@@ -10,7 +10,7 @@ mod message;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use toolplane_proto::hooks as wire;
 use toolplane_proto::hooks::authenticate_response::Outcome;
 use toolplane_registry::RawJson;
@@ -44,6 +44,8 @@ pub struct Service {
     pub allow_plain: bool,
     /// Largest answer that is read.
     pub max_answer_bytes: usize,
+    /// The instance that alone is believed, where whoever starts the service knows it. Changes with each start.
+    pub instance: Option<watch::Receiver<String>>,
 }
 
 /// The client of one hook service.
@@ -58,7 +60,7 @@ impl Service {
     /// A service at an address, with the usual limits.
     pub fn at(address: Address) -> Self {
         let tls = toolplane_tls::client::Files::default();
-        Self { address, tls, headers: None, allow_plain: false, max_answer_bytes: 32 << 20 }
+        Self { address, tls, headers: None, allow_plain: false, max_answer_bytes: 32 << 20, instance: None }
     }
 }
 

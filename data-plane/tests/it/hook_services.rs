@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::watch;
 use toolplane_data_plane::hooks::{Configured, Phase, Place, Rules, Service};
 use toolplane_data_plane::{Address, Options};
 use toolplane_proto::hooks as wire;
@@ -195,4 +196,26 @@ fn phase_numbers() -> Vec<i32> {
         Phase::ReportError,
     ];
     phases.into_iter().map(Into::into).collect()
+}
+
+#[tokio::test]
+async fn nobody_but_the_process_that_was_started_is_believed() {
+    let mut hooks = FakeHooks::start().await;
+    let expected = watch::Sender::new("another".to_owned());
+    let mut configured = configured(&hooks, Duration::from_millis(300));
+    let Place::Service(service) = &mut configured.place else { panic!("it is a service") };
+    service.instance = Some(expected.subscribe());
+    let world = World::start(&["say"], Options { hooks: vec![configured], ..Options::default() }).await;
+    assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "hook_failed");
+    assert!(hooks.asked().is_empty(), "no caller is told of");
+    for _ in 0..2 {
+        hooks.restart().await;
+        expected.send_replace(hooks.instance());
+        let up = async {
+            while code(&say(&world.node, &[("x-user", "ann")]).await) != "ok" {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, up).await.expect("the right one is found");
+    }
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import dataclass
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
@@ -138,8 +140,24 @@ def test_last_of_several_header_values_counts() -> None:
 
 
 class Broken:
+    @property
+    def email(self) -> str:
+        raise RuntimeError
+
+    name = "x"
+
     def __repr__(self) -> str:
         raise RuntimeError
+
+
+class Color(str, Enum):
+    RED = "red"
+
+
+@dataclass
+class Account:
+    token: str
+    user_id: int | None = None
 
 
 @pytest.mark.parametrize(
@@ -147,16 +165,37 @@ class Broken:
     [
         (SimpleNamespace(subject="a", sub="b"), "a"),
         (SimpleNamespace(subject=None, email="e@x"), "e@x"),
+        (SimpleNamespace(subject="", email="e@x"), "e@x"),
         ({"sub": "b"}, "b"),
         (SimpleNamespace(id=7), "7"),
-        ("alice", "'alice'"),
+        ({"user_id": 7, "token": "t0p"}, "7"),
+        ({"preferred_username": "ann"}, "ann"),
+        (Account("t0p", 8), "8"),
         ({"id": "x" * 500}, "x" * 256),
         ({"id": "\ud800"}, "?"),
-        (Broken(), "Broken"),
+        (SimpleNamespace(id=Color.RED), "red"),
+        (Broken(), "x"),
     ],
 )
 def test_subject_is_the_first_usual_name(user: Any, expected: str) -> None:
     assert subject(user) == expected
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"token": "t0p"},
+        Account("t0p"),
+        "t0p",
+        b"t0p",
+        object(),
+        SimpleNamespace(subject={"token": "t0p"}, id=True, name=SimpleNamespace),
+        "t0p".encode,
+    ],
+)
+def test_nothing_else_of_a_user_is_told(user: Any) -> None:
+    """Neither secrets nor addresses in memory, which would make the same caller another one in the next request."""
+    assert subject(user) == ""
 
 
 def test_request_meta_is_read_only() -> None:

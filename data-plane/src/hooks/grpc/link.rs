@@ -144,7 +144,7 @@ impl Line {
     }
 
     async fn connect(&self) -> Result<Link, String> {
-        let Service { address, tls, headers: _, allow_plain: _, max_answer_bytes } = &self.service;
+        let Service { address, tls, headers: _, allow_plain: _, max_answer_bytes, instance } = &self.service;
         let gone = CancellationToken::new();
         let connector =
             Once { connector: Connector::new(address, tls), used: Arc::default(), gone: gone.clone() };
@@ -160,6 +160,9 @@ impl Line {
             client.describe(request).await.map_err(|status| status.message().to_owned())?.into_inner();
         if described.instance.is_empty() {
             return Err("it does not say which start of it this is".to_owned());
+        }
+        if instance.as_ref().is_some_and(|expected| *expected.borrow() != described.instance) {
+            return Err("it is not the process that was started".to_owned());
         }
         let headers = (!described.headers.is_empty())
             .then(|| Globs::compile(&described.headers))

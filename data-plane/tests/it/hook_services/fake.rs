@@ -106,6 +106,11 @@ impl FakeHooks {
         }
     }
 
+    /// What it says which start of it this is.
+    pub(crate) fn instance(&self) -> String {
+        format!("start {}", self.shared.starts.load(Ordering::SeqCst) - 1)
+    }
+
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.start_again().await;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +17,7 @@ from . import json_text
 MOST_CALLS = 65_536
 LONGEST_SILENCE = 15 * 60.0
 _LONGEST_SUBJECT = 256
+_SUBJECTS = ("subject", "sub", "email", "id", "user_id", "username", "preferred_username", "name")
 
 
 class Stale(Exception):
@@ -175,16 +176,23 @@ def request_meta(message: Any) -> MappingProxyType[str, Any] | None:
 
 
 def subject(user: Any) -> str:
-    """Who this is, for logs: the first of the usual attributes or keys, else what `repr` says."""
+    """Who this is, for logs, other services and the binding of states: the first of the usual attributes or keys.
+
+    Empty where there is none. Nothing else of a user leaves the process: what `str` or `repr` say of an object may hold
+    secrets, and often an address in memory, which would make the same caller another one in the next request.
+    """
+    found = next((text for name in _SUBJECTS if (text := _scalar(user, name))), "")
+    return found[:_LONGEST_SUBJECT].encode("utf-8", "replace").decode("utf-8")
+
+
+def _scalar(user: Any, name: str) -> str:
+    """A text or a whole number; empty for everything else, methods and failing properties included."""
     try:
-        found = next(
-            (value for key in ("subject", "sub", "email", "id") if (value := _attribute(user, key)) is not None), None
-        )
-        text = repr(user) if found is None else str(found)
+        value = user.get(name) if isinstance(user, Mapping) else getattr(user, name, None)
     except Exception:
-        text = type(user).__name__
-    return text[:_LONGEST_SUBJECT].encode("utf-8", "replace").decode("utf-8")
-
-
-def _attribute(user: Any, key: str) -> Any:
-    return user.get(key) if isinstance(user, dict) else getattr(user, key, None)
+        return ""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__repr__(value)
+    return ""
