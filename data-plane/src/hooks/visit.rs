@@ -150,7 +150,8 @@ impl Visit {
         Some(key)
     }
 
-    /// Asks which of these entries the caller may know of.
+    /// Asks which of these entries the caller may know of. Hooks are asked where there are none, too: otherwise a hook that
+    /// fails or denies would tell names that are hidden from names that nobody has.
     pub(super) async fn filter(
         &self,
         all: &View,
@@ -159,9 +160,6 @@ impl Visit {
     ) -> Result<Sight, Refusal> {
         let mut sight = Sight { positions, keep_for: Duration::MAX };
         for (place, member) in self.chain.of(Phase::FilterTools) {
-            if sight.positions.is_empty() {
-                break;
-            }
             let asked: Vec<usize> = sight.positions.iter().copied().collect();
             let tools: Vec<&Entry> = asked.iter().filter_map(|at| all.entries().get(*at)).collect();
             let answer = async {
