@@ -4,6 +4,7 @@
 //! of it is built. What the exporter has not sent yet is sent when [`Telemetry`] is dropped, on whatever way out.
 
 mod export;
+mod lines;
 #[cfg(test)]
 mod reference;
 mod scrape;
@@ -50,7 +51,8 @@ impl Telemetry {
         let layer = match logging.format {
             LogFormat::Text => layer.boxed(),
             LogFormat::Json => {
-                tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed()
+                let layer = tracing_subscriber::fmt::layer().json().with_writer(io::stderr);
+                layer.event_format(lines::Json::new()).boxed()
             }
         };
         let log = tracing_subscriber::registry().with(layer.with_filter(filter(logging)));
