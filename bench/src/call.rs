@@ -13,10 +13,10 @@
 //! Modules below measure one thing each and own their table; [`subject`], [`calls`] and [`generator`] are what they share.
 
 mod added;
-mod calls;
+pub(crate) mod calls;
 mod execute;
-mod figures;
-mod generator;
+pub(crate) mod figures;
+pub(crate) mod generator;
 mod grid;
 pub(crate) mod hooks;
 mod memory;
@@ -25,7 +25,7 @@ mod peers;
 mod registries;
 mod requests;
 mod slow;
-mod subject;
+pub(crate) mod subject;
 mod two_nodes;
 
 use crate::Setting;

@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tables go to stdout, progress to stderr")]
 
 mod call;
+mod code;
 mod hook_service;
 mod load;
 mod pass_through;
@@ -75,6 +76,8 @@ enum Role {
 enum Family {
     /// What a call costs on its way through a node
     Call,
+    /// What a program costs
+    Code,
     /// What hooks cost
     Hooks,
     /// From a registration to a fleet that serves it
@@ -131,6 +134,7 @@ async fn measure(families: &[Family], setting: &Setting, results: &Path) -> anyh
         let started = Instant::now();
         let sections = match family {
             Family::Call => call::run(setting).await?,
+            Family::Code => code::run(setting).await?,
             Family::Hooks => vec![call::hooks::run(setting, hooks_python()).await?],
             Family::Sync => sync::run(setting).await?,
         };

@@ -35,16 +35,16 @@ pub(crate) struct Subject {
     /// Its own processes; the upstream itself has none beside the upstream's.
     pub(crate) processes: Vec<Child>,
     /// What has to stay for as long as it runs.
-    pub(super) _surroundings: Surroundings,
+    pub(crate) _surroundings: Surroundings,
 }
 
 /// What a subject is surrounded by; gone with it.
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
     /// Its data.
-    pub(super) _folder: Option<TempDir>,
+    pub(crate) _folder: Option<TempDir>,
     /// The fleet that it is part of, with its database.
-    pub(super) _fleet: Option<(Fleet, TestDatabase)>,
+    pub(crate) _fleet: Option<(Fleet, TestDatabase)>,
 }
 
 /// What the one node is called, whose figures have targets.

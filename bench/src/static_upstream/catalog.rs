@@ -20,17 +20,20 @@ pub(crate) enum Callable {
     Small,
     /// 32 KiB, at once.
     Large,
+    /// A small answer, after 50 ms.
+    Soon,
     /// A small answer, late.
     Slow,
 }
 
 impl Callable {
-    const ALL: [Self; 3] = [Self::Small, Self::Large, Self::Slow];
+    const ALL: [Self; 4] = [Self::Small, Self::Large, Self::Soon, Self::Slow];
 
     fn ending(self) -> &'static str {
         match self {
             Self::Small => "_echo",
             Self::Large => "_blob",
+            Self::Soon => "_soon",
             Self::Slow => "_slow",
         }
     }

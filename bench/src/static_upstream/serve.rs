@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::answers::{Answers, SLOW_SECONDS};
+use super::answers::{Answers, SLOW_SECONDS, SOON_MILLIS};
 use super::catalog::Callable;
 use super::{ANSWER_MARK, Era};
 
@@ -108,8 +108,10 @@ async fn answer(shared: &Shared, era: Era, catalog: &str, message: Message<'_>) 
     let tool = params.as_ref().map(|params| &*params.name).unwrap_or_default();
     let result = match (&*method, era) {
         ("tools/call", _) => {
-            if Callable::of(tool) == Callable::Slow {
-                tokio::time::sleep(Duration::from_secs(SLOW_SECONDS)).await;
+            match Callable::of(tool) {
+                Callable::Small | Callable::Large => {}
+                Callable::Soon => tokio::time::sleep(Duration::from_millis(SOON_MILLIS)).await,
+                Callable::Slow => tokio::time::sleep(Duration::from_secs(SLOW_SECONDS)).await,
             }
             Some(shared.answers.call(era, tool))
         }
