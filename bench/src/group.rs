@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use crate::report::{self, Section, Table};
 use crate::world::machine;
-use crate::{Setting, call, hooks, sync};
+use crate::{Setting, call, code, hooks, sync};
 
 /// What can be measured.
-pub(crate) const GROUPS: &[Group] = &[call::GROUP, hooks::GROUP, sync::GROUP];
+pub(crate) const GROUPS: &[Group] = &[call::GROUP, code::GROUP, hooks::GROUP, sync::GROUP];
 
 /// Measurements of one subject.
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tables go to stdout, progress to stderr")]
 
 mod call;
+mod code;
 mod group;
 mod hook_service;
 mod hooks;

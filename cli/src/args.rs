@@ -1,5 +1,6 @@
 //! The command tree: what was typed, not what it means.
 
+mod code;
 mod limits;
 mod manifest;
 mod oauth;
@@ -9,6 +10,7 @@ mod rollout;
 mod snapshot;
 mod tls;
 
+pub(crate) use code::{CodeCommand, RunCode};
 pub(crate) use limits::LimitFields;
 pub(crate) use manifest::{ApplyArgs, ExportArgs};
 pub(crate) use oauth::{AuthMethod, OAuthFields};
@@ -67,6 +69,9 @@ pub(crate) enum Command {
     /// Find tools, read their schemas, call them
     #[command(subcommand)]
     Tool(ToolCommand),
+    /// Run programs that call tools
+    #[command(subcommand)]
+    Code(CodeCommand),
     /// Look at the data-plane nodes
     #[command(subcommand)]
     Node(NodeCommand),

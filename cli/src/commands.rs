@@ -1,6 +1,7 @@
 //! One module per command; this one chooses.
 
 mod apply;
+mod code;
 mod control_plane;
 mod data_plane;
 mod demo;
@@ -57,6 +58,7 @@ async fn dispatch(command: Command, variables: &Variables) -> Result<(), Failure
         Command::Upstream(command) => Box::pin(upstream::run(command, variables)).await,
         Command::Policy(command) => policy::run(command, variables).await,
         Command::Tool(command) => Box::pin(tool::run(command, variables)).await,
+        Command::Code(command) => Box::pin(code::run(command, variables)).await,
         Command::Node(command) => node::run(command, variables).await,
         Command::Snapshot(command) => Box::pin(snapshot::run(command, variables)).await,
         Command::Rollout(command) => Box::pin(rollout::run(command, variables)).await,

@@ -31,8 +31,17 @@ mod telemetry;
 
 use std::process::ExitCode;
 
+/// Counts in workers of code mode, and is the system's allocator elsewhere.
+#[global_allocator]
+static ALLOCATOR: toolplane_sandbox::Accounting = toolplane_sandbox::Accounting;
+
+fn main() -> ExitCode {
+    // A worker reads no setting and starts no runtime: it is this binary and nothing else of it.
+    toolplane_sandbox::worker::run_if_asked().unwrap_or_else(gateway)
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn gateway() -> ExitCode {
     match commands::run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -2,6 +2,7 @@
 //!
 //! Pure: a map of variables goes in, settings or every mistake at once come out. Nothing is opened or bound here.
 
+mod code_mode;
 pub(crate) mod control_plane;
 pub(crate) mod hooks;
 mod local;

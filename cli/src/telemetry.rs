@@ -5,6 +5,7 @@
 
 mod access;
 mod export;
+mod json;
 mod lines;
 #[cfg(test)]
 mod reference;
@@ -66,7 +67,7 @@ impl Telemetry {
         let layer = tracing_subscriber::fmt::layer().with_writer(lines).with_ansi(colors);
         let layer = match logging.format {
             LogFormat::Text => layer.boxed(),
-            LogFormat::Json => layer.json().flatten_event(true).boxed(),
+            LogFormat::Json => layer.json().event_format(json::Json::new()).boxed(),
         };
         // Only what is there: a layer that is none would have every span built.
         let layers = [Some(layer.with_filter(others).boxed()), own.map(Layer::boxed), export.span_layer()];

@@ -42,14 +42,12 @@ impl Caller {
     }
 
     /// The same caller for a call that its code makes.
-    #[expect(dead_code, reason = "what code mode runs nested calls with")]
     pub(crate) fn nested(&self, session: &str) -> Self {
         let visit = self.visit.as_ref().map(|visit| Arc::new(visit.nested(session)));
         Self { headers: self.headers.clone(), visit }
     }
 
     /// Whether the hooks let this caller run code. Where there is nobody to ask, everybody may.
-    #[expect(dead_code, reason = "what code mode asks first")]
     pub(crate) async fn authorize_code(&self) -> Result<(), Refusal> {
         match &self.visit {
             Some(visit) => Box::pin(visit.authorize_code()).await,

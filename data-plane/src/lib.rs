@@ -17,7 +17,7 @@
 //! [`Options`] → [`Service`] → [`Handle`]. `service` assembles; `sync` follows the control plane and `live` holds
 //! what it accepted; `mcp` names the meta-tools and dispatches to one file each; `rest` forwards registration and
 //! answers probes; `shed` refuses what is too much; `caller` says who is calling and what that caller sees, which is for
-//! the hooks to say where there are any ([`hooks`]).
+//! the hooks to say where there are any ([`hooks`]); `code_mode` runs programs whose calls take the same way.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,6 +36,7 @@
 
 mod caller;
 pub mod channel;
+pub mod code_mode;
 pub mod control_plane;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -6,12 +6,14 @@
 mod arguments;
 mod brief;
 mod capabilities;
+mod code_tool;
 mod definitions;
 mod direct;
 mod discover_tools;
 pub(crate) mod endpoint;
-mod error;
-mod execute_tool;
+pub(crate) mod error;
+mod execute_code;
+pub(crate) mod execute_tool;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod get_tool_schema;
@@ -38,15 +40,16 @@ use toolplane_upstream::connector::Room;
 use toolplane_upstream::limits::Limited;
 use tracing::Span;
 
-use self::arguments::{Discover, Execute, GetSchema, Refresh};
+use self::arguments::{Discover, Execute, ExecuteCode, GetSchema, Refresh};
 use self::brief::brief;
-use self::definitions::{DISCOVER_TOOLS, EXECUTE_TOOL, GET_TOOL_SCHEMA, REFRESH_REGISTRY};
+use self::definitions::{DISCOVER_TOOLS, EXECUTE_CODE, EXECUTE_TOOL, GET_TOOL_SCHEMA, REFRESH_REGISTRY};
 use self::error::Error;
 use self::execute_tool::Executor;
 use self::refresh_registry::Refresher;
 use self::reply::{Outcome, Reply};
 use self::told::Told;
 use crate::caller::Caller;
+use crate::code_mode::CodeMode;
 use crate::control_plane::ControlPlanes;
 use crate::hooks::chain::Chain;
 use crate::hooks::visibility::{Scope, Seen};
@@ -67,8 +70,19 @@ pub(crate) struct MetaTools {
     metrics: Metrics,
     /// Absent where there are no hooks.
     hooks: Option<Arc<Chain>>,
+    /// Absent where code mode is off.
+    code_mode: Option<CodeMode>,
     /// Whether upstream tools can be called by name.
     is_direct: bool,
+}
+
+/// What meta-tools are made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) client: Client,
+    pub(crate) guard: Guard,
+    pub(crate) hooks: Option<Arc<Chain>>,
+    pub(crate) code_mode: Option<CodeMode>,
 }
 
 /// A call of a meta-tool.
@@ -109,10 +123,11 @@ impl MetaTools {
         options: &Options,
         live: &Arc<Live>,
         control_planes: &ControlPlanes,
-        (client, guard, hooks): (Client, Guard, Option<Arc<Chain>>),
+        parts: Parts,
         metrics: &Metrics,
     ) -> Self {
         let error_results = options.error_results;
+        let Parts { client, guard, hooks, code_mode } = parts;
         Self {
             live: Arc::clone(live),
             executor: Executor {
@@ -133,6 +148,7 @@ impl MetaTools {
             instructions_scope: options.instructions_scope,
             metrics: metrics.clone(),
             hooks,
+            code_mode,
             is_direct: direct::is_on(options),
         }
     }
@@ -150,14 +166,28 @@ impl MetaTools {
     /// What a client can list.
     pub(crate) async fn tools(&self, caller: Caller) -> Vec<Tool> {
         let mut tools = definitions::tools().to_vec();
-        if self.is_direct {
-            let served = self.live.load();
-            match self.whole_view(caller, &served).await {
-                Ok(view) => tools.extend(direct::tools(&view)),
-                Err(error) => tracing::debug!(error.code = error.kind(), "tools are not listed"),
-            }
+        let served = self.live.load();
+        let code_mode = self.code_mode.as_ref().filter(|_| !served.snapshot().settings().code_mode.deny);
+        if code_mode.is_none() && !self.is_direct {
+            return tools;
         }
+        let view = self.whole_view(caller, &served).await;
+        if let Err(error) = &view {
+            tracing::debug!(error.code = error.kind(), "no tools of upstreams are named");
+        }
+        let view = view.ok();
+        if let Some(code_mode) = code_mode {
+            tools.push(code_tool::definition(&code_mode.settings().limits, view.as_deref()));
+        }
+        tools.extend(view.iter().filter(|_| self.is_direct).flat_map(|view| direct::tools(view)));
         tools
+    }
+
+    /// A meta-tool as it is defined for everybody.
+    pub(crate) fn definition(&self, name: &str) -> Option<Tool> {
+        let code_mode = self.code_mode.as_ref().filter(|_| name == EXECUTE_CODE);
+        let code_tool = code_mode.map(|code_mode| code_tool::definition(&code_mode.settings().limits, None));
+        code_tool.or_else(|| definitions::tools().iter().find(|tool| tool.name == name).cloned())
     }
 
     /// What a client is told when it connects.
@@ -220,7 +250,8 @@ impl MetaTools {
                 let arguments = arguments::read::<Discover>(&name, arguments)?.checked()?;
                 told::wanted_domain(arguments.domain.as_deref());
                 let caller = self.known(caller, meta).await?;
-                let (reply, count) = discover_tools::answer(&caller, served, &arguments).await?;
+                let (reply, count) =
+                    discover_tools::answer(&caller, served, &arguments, self.code_mode.is_some()).await?;
                 Span::current().record("gateway.result_count", count);
                 Ok(reply.into())
             }
@@ -236,6 +267,11 @@ impl MetaTools {
                 let caller = self.known(caller, meta).await?;
                 // Boxed: the way through the upstream client is the one long state machine here.
                 Box::pin(self.executor.execute(served, &caller, call, extras)).await
+            }
+            EXECUTE_CODE if let Some(code_mode) = &self.code_mode => {
+                let ExecuteCode { code } = arguments::read::<ExecuteCode>(&name, arguments)?.checked()?;
+                let caller = self.known(caller, meta).await?;
+                Box::pin(self.execute_code(code_mode, served, &caller, &code, extras)).await
             }
             REFRESH_REGISTRY => {
                 let Refresh {} = arguments::read(&name, arguments)?;

@@ -4,6 +4,7 @@
 //! number the registry bounds. Never a tool, an id or anything that a caller wrote. Where the numbers go is not
 //! known here: a [`Meter`] is handed in, and without one nothing is measured.
 
+mod code_mode;
 mod hooks;
 mod load;
 mod served;
@@ -50,6 +51,7 @@ struct Instruments {
     upstream_duration: Histogram<f64>,
     limits: Counter<u64>,
     hooks: hooks::Instruments,
+    code_mode: code_mode::Instruments,
 }
 
 /// A limit that somebody ran into.
@@ -131,6 +133,18 @@ impl Metrics {
         HookCall::begin(self.0.on.then(|| self.0.hooks.clone()), hook, phase)
     }
 
+    /// Notes a program that ran: how long it waited for a worker and ran, and how it ended.
+    pub(crate) fn code_run(
+        &self,
+        times: (Duration, Duration),
+        code: Option<&'static str>,
+        limit: Option<&'static str>,
+    ) {
+        if self.0.on {
+            self.0.code_mode.run(times, code, limit);
+        }
+    }
+
     /// Notes that somebody ran into a limit.
     pub(crate) fn limit(&self, limit: Limit) {
         let limit = match limit {
@@ -196,15 +210,17 @@ impl Instruments {
                 "toolplane.node.upstream.duration",
                 "Time that upstreams took, by `toolplane.outcome`.",
             ),
-            limits: counter(
-                "toolplane.node.limit.hits",
-                "{hit}",
-                "Requests and connections that ran into a limit, by `toolplane.limit`: `body_size`, `body_time`, \
-                 `answer_time`, or `head_time`, by which idle connections end, too.",
-            ),
+            limits: limit_hits(meter),
             hooks: hooks::Instruments::new(meter),
+            code_mode: code_mode::Instruments::new(meter),
         }
     }
+}
+
+fn limit_hits(meter: &Meter) -> Counter<u64> {
+    let description = "Requests and connections that ran into a limit, by `toolplane.limit`: `body_size`, `body_time`, \
+                       `answer_time`, or `head_time`, by which idle connections end, too.";
+    meter.u64_counter("toolplane.node.limit.hits").with_unit("{hit}").with_description(description).build()
 }
 
 /// Declares what is known of limits: those of the node and those of its upstreams.

@@ -12,6 +12,7 @@ use toolplane_registry::policy::Globs;
 use toolplane_registry::{Rejection, Rule, Secret};
 use toolplane_upstream::{connector, limits};
 
+use crate::code_mode;
 use crate::hooks::Configured;
 use crate::hooks::chain::Keep;
 
@@ -79,6 +80,8 @@ pub struct Options {
     pub hooks: Vec<Configured>,
     /// How much of what callers may see is kept from one call to the next, where hooks allow it.
     pub keep_visibility: Keep,
+    /// Whether and how programs run that call tools.
+    pub code_mode: Option<code_mode::Settings>,
     /// What clients can list and call.
     pub exposure: Exposure,
     /// Limits and rules of the way out to upstreams.
@@ -197,6 +200,7 @@ impl Default for Options {
             asks_about_every_call: false,
             hooks: Vec::new(),
             keep_visibility: Keep::default(),
+            code_mode: None,
             exposure: Exposure::default(),
             connector: connector::Options::default(),
             meter: None,
@@ -257,6 +261,7 @@ impl Options {
         if self.capacity.max_buffered_bytes < self.max_body_bytes {
             refuse("buffer limit", "is less than the largest body");
         }
+        rejections.extend(self.code_mode.iter().flat_map(code_mode::Settings::check));
         rejections.extend(self.upstream_limits.check().err().into_iter().flatten());
         if let Err(rejection) = Globs::compile(&self.output_guard.trusted_tools) {
             rejections.push(Rejection { subject: "trusted output tools".to_owned(), ..rejection });

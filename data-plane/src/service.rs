@@ -8,14 +8,15 @@ use tokio_util::sync::CancellationToken;
 use toolplane_registry::Rejection;
 use toolplane_upstream::{Client, Connector, connector};
 
+use crate::code_mode::CodeMode;
 use crate::control_plane::{self, ControlPlanes};
-use crate::hooks::assembly;
 use crate::hooks::chain::Chain;
 use crate::hooks::grpc::Background;
+use crate::hooks::{Phase, assembly};
 use crate::jitter::Jitter;
 use crate::live::{Live, Upstreams};
-use crate::mcp::MetaTools;
 use crate::mcp::endpoint::Endpoint;
+use crate::mcp::{MetaTools, Parts};
 use crate::metrics::{self, Metrics};
 use crate::options::{Address, Options};
 use crate::output_guard::Guard;
@@ -44,6 +45,9 @@ pub enum Error {
     /// The listener failed.
     #[error("cannot serve: {0}")]
     Serve(#[from] std::io::Error),
+    /// Workers of code mode cannot be started.
+    #[error("cannot run code: {0}")]
+    CodeMode(std::io::Error),
     /// A task of the node ended when it should not have.
     #[error("a part of the node failed: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -88,6 +92,13 @@ impl Service {
             metrics::observe_limits(meter, &live, &gate, client.spare_sessions_by_domain());
         }
         let hooks = assembly::assemble(&options, &metrics);
+        let asks = |phase| hooks.0.as_ref().is_some_and(|chain| chain.takes_part(phase));
+        if options.code_mode.is_some() && !asks(Phase::Authenticate) && !asks(Phase::AuthorizeCode) {
+            tracing::warn!(
+                "code mode is on and no hook authenticates callers or authorizes code: everybody who reaches this node may run \
+                 programs with every tool it offers"
+            );
+        }
         Ok(Self { options, live, control_planes, last_good, client, guard, metrics, gate, hooks })
     }
 
@@ -101,8 +112,9 @@ impl Service {
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
         let Self { options, live, control_planes, last_good, client, guard, metrics, gate, hooks } = self;
         let on_loopback = listener.local_addr()?.ip().is_loopback();
+        let code_mode = options.code_mode.as_ref().map(CodeMode::new).transpose().map_err(Error::CodeMode)?;
         let (hooks, hook_tasks) = hooks;
-        let parts = (client.clone(), guard, hooks);
+        let parts = Parts { client: client.clone(), guard, hooks, code_mode };
         let meta_tools = MetaTools::new(&options, &live, &control_planes, parts, &metrics);
         let phases = Phases::new(&options, shutdown, metrics.clone());
         let endpoint = Endpoint::new(&options, Arc::new(meta_tools), on_loopback, &phases.finishing);

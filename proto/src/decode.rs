@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use toolplane_registry::policy::CodeModePolicy;
 use toolplane_registry::snapshot::{DomainSnapshot, Endpoint, Settings};
 use toolplane_registry::upstream::{Header, SessionMode};
 use toolplane_registry::{
@@ -52,12 +53,20 @@ fn request_key(key: sync::RequestKey) -> Option<RequestKey> {
     Some(RequestKey { id, key: Secret::new(key.try_into().ok()?), not_after })
 }
 
+impl From<sync::CodeModePolicy> for CodeModePolicy {
+    fn from(policy: sync::CodeModePolicy) -> Self {
+        let sync::CodeModePolicy { deny, deny_destructive } = policy;
+        Self { deny, deny_destructive }
+    }
+}
+
 impl From<sync::Settings> for Settings {
     fn from(settings: sync::Settings) -> Self {
-        let sync::Settings { registration_enabled, request_keys } = settings;
+        let sync::Settings { registration_enabled, request_keys, code_mode } = settings;
         // A key of a form that this build does not know is of no use to it, and no harm.
         let request_keys = request_keys.into_iter().filter_map(request_key).collect();
-        Self { registration_enabled, request_keys }
+        let code_mode = code_mode.map(Into::into).unwrap_or_default();
+        Self { registration_enabled, request_keys, code_mode }
     }
 }
 

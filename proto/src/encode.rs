@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use toolplane_registry::policy::CodeModePolicy;
 use toolplane_registry::snapshot::{DomainSnapshot, Endpoint, Settings};
 use toolplane_registry::upstream::{Header, SessionMode};
 use toolplane_registry::{Digest, Domain, RawJson, Rejection, RequestKey, Snapshot, Tool, Version};
@@ -24,9 +25,17 @@ impl From<&Rejection> for sync::Rejection {
 
 impl From<&Settings> for sync::Settings {
     fn from(settings: &Settings) -> Self {
-        let Settings { registration_enabled, request_keys } = settings;
+        let Settings { registration_enabled, request_keys, code_mode } = settings;
         let request_keys = request_keys.iter().map(Into::into).collect();
-        Self { registration_enabled: *registration_enabled, request_keys }
+        let code_mode = (!code_mode.is_silent()).then(|| code_mode.into());
+        Self { registration_enabled: *registration_enabled, request_keys, code_mode }
+    }
+}
+
+impl From<&CodeModePolicy> for sync::CodeModePolicy {
+    fn from(policy: &CodeModePolicy) -> Self {
+        let CodeModePolicy { deny, deny_destructive } = *policy;
+        Self { deny, deny_destructive }
     }
 }
 

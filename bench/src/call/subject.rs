@@ -44,9 +44,9 @@ pub(crate) struct Subject {
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
     /// Its data.
-    pub(super) _folder: Option<TempDir>,
+    pub(crate) _folder: Option<TempDir>,
     /// The fleet that it is part of, with its database.
-    pub(super) _fleet: Option<(Fleet, TestDatabase)>,
+    pub(crate) _fleet: Option<(Fleet, TestDatabase)>,
 }
 
 /// What the one node is called, whose figures have targets.

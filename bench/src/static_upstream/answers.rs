@@ -10,6 +10,8 @@ use super::catalog::{self, Callable};
 
 /// What every answer of a call holds, and nothing else does.
 pub(crate) const ANSWER_MARK: &str = "as-the-static-upstream-answers";
+/// How long the tool takes that does not answer at once, in milliseconds.
+pub(crate) const SOON_MILLIS: u64 = 50;
 /// How long the slow tool takes.
 pub(crate) const SLOW_SECONDS: u64 = 30;
 

@@ -20,6 +20,8 @@ pub(crate) enum Callable {
     Small,
     /// 32 KiB, at once.
     Large,
+    /// A small answer, after 50 ms.
+    Soon,
     /// A small answer, late.
     Slow,
     /// No answer, and no head of one.
@@ -29,12 +31,13 @@ pub(crate) enum Callable {
 }
 
 impl Callable {
-    const ALL: [Self; 5] = [Self::Small, Self::Large, Self::Slow, Self::Held, Self::HeldStream];
+    const ALL: [Self; 6] = [Self::Small, Self::Large, Self::Soon, Self::Slow, Self::Held, Self::HeldStream];
 
     fn ending(self) -> &'static str {
         match self {
             Self::Small => "_echo",
             Self::Large => "_blob",
+            Self::Soon => "_soon",
             Self::Slow => "_slow",
             Self::Held => "_held",
             Self::HeldStream => "_held_stream",

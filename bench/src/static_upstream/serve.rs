@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::answers::{Answers, SLOW_SECONDS};
+use super::answers::{Answers, SLOW_SECONDS, SOON_MILLIS};
 use super::catalog::Callable;
 use super::held::{Held, Silence};
 use super::{ANSWER_MARK, Era};
@@ -147,6 +147,7 @@ async fn answer(shared: &Shared, era: Era, catalog: &str, message: Message<'_>) 
         ("tools/call", _) => {
             let params = params.unwrap_or_default();
             match Callable::of(&params.name) {
+                Callable::Soon => tokio::time::sleep(Duration::from_millis(SOON_MILLIS)).await,
                 Callable::Slow => tokio::time::sleep(Duration::from_secs(SLOW_SECONDS)).await,
                 Callable::Held | Callable::HeldStream => return hold(shared, id, &params).await,
                 Callable::Small | Callable::Large => {}

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use toolplane_proto::admin as wire;
-use toolplane_registry::policy::AccessPolicy;
+use toolplane_registry::policy::{AccessPolicy, CodeModePolicy};
 
 use crate::args::{PolicyCommand, ReadConnection};
 use crate::client::Client;
@@ -19,6 +19,8 @@ use crate::output::{self, Table};
 pub(crate) struct View {
     allow: BTreeMap<String, Vec<String>>,
     deny: BTreeMap<String, Vec<String>>,
+    #[serde(skip_serializing_if = "CodeModePolicy::is_silent")]
+    code_mode: CodeModePolicy,
     #[serde(skip)]
     explicit: bool,
 }
@@ -64,26 +66,28 @@ fn read_policy(file: &Path) -> Result<AccessPolicy, Failure> {
 }
 
 fn to_wire(policy: AccessPolicy) -> wire::Policy {
-    let AccessPolicy { allow, deny } = policy;
+    let AccessPolicy { allow, deny, code_mode } = policy;
     let globs = |map: BTreeMap<String, Vec<String>>| {
         map.into_iter().map(|(domain, globs)| (domain, wire::GlobList { globs })).collect()
     };
-    wire::Policy { allow: globs(allow), deny: globs(deny), ..wire::Policy::default() }
+    let code_mode = (!code_mode.is_silent()).then(|| (&code_mode).into());
+    wire::Policy { allow: globs(allow), deny: globs(deny), code_mode, ..wire::Policy::default() }
 }
 
 impl From<wire::Policy> for View {
     fn from(policy: wire::Policy) -> Self {
-        let wire::Policy { allow, deny, etag: _, explicit } = policy;
+        let wire::Policy { allow, deny, etag: _, explicit, code_mode } = policy;
         let globs = |map: BTreeMap<String, wire::GlobList>| {
             map.into_iter().map(|(domain, list)| (domain, list.globs)).collect()
         };
-        Self { allow: globs(allow), deny: globs(deny), explicit }
+        let code_mode = code_mode.map(Into::into).unwrap_or_default();
+        Self { allow: globs(allow), deny: globs(deny), code_mode, explicit }
     }
 }
 
 impl View {
     pub(crate) fn table(&self) -> String {
-        let Self { allow, deny, explicit } = self;
+        let Self { allow, deny, code_mode, explicit } = self;
         if !explicit {
             return "no explicit policy: the filters of the upstreams decide\n".to_owned();
         }
@@ -91,6 +95,11 @@ impl View {
         for (rule, map) in [("allow", allow), ("deny", deny)] {
             for (domain, globs) in map {
                 table.row([rule.to_owned(), domain.clone(), globs.join(", ")]);
+            }
+        }
+        for (rule, denied) in [("tools", code_mode.deny), ("destructive tools", code_mode.deny_destructive)] {
+            if denied {
+                table.row(["code mode".to_owned(), "all".to_owned(), format!("no {rule}")]);
             }
         }
         table.render("the policy is empty: every tool is offered")
@@ -103,7 +112,8 @@ mod tests {
 
     fn policy() -> AccessPolicy {
         let map = |domain: &str, glob: &str| [(domain.to_owned(), vec![glob.to_owned()])].into();
-        AccessPolicy { allow: map("crm", "*"), deny: map("crm", "*_delete") }
+        let code_mode = CodeModePolicy { deny: false, deny_destructive: true };
+        AccessPolicy { allow: map("crm", "*"), deny: map("crm", "*_delete"), code_mode }
     }
 
     #[test]
@@ -115,7 +125,10 @@ mod tests {
     #[test]
     fn rules_are_one_per_line() {
         let view = View { explicit: true, ..View::from(to_wire(policy())) };
-        assert_eq!(view.table(), "RULE   DOMAIN  GLOBS\nallow  crm     *\ndeny   crm     *_delete\n");
+        assert_eq!(
+            view.table(),
+            "RULE       DOMAIN  GLOBS\nallow      crm     *\ndeny       crm     *_delete\ncode mode  all     no destructive tools\n"
+        );
         assert!(View::from(wire::Policy::default()).table().starts_with("no explicit policy"));
     }
 

@@ -280,24 +280,47 @@ variables! {
     NODE_URL = "TOOLPLANE_NODE_URL", Commands, "the gateway of the data folder";
         "MCP endpoint that `tool call` uses; `--node` wins."
 
-    GATEWAY_CODE_MODE = "GATEWAY_CODE_MODE", Nobody, "`false`";
-        "Code mode is not supported by this release: anything but `false`, `off`, `no` or `0` is refused."
-    GATEWAY_CODE_MODE_AUTHORIZER = "GATEWAY_CODE_MODE_AUTHORIZER", Nobody, "";
-        "Read together with `GATEWAY_CODE_MODE` only."
-    GATEWAY_CODE_MODE_MAX_DURATION_SECS = "GATEWAY_CODE_MODE_MAX_DURATION_SECS", Nobody, "";
-        "Read together with `GATEWAY_CODE_MODE` only."
-    GATEWAY_CODE_MODE_MAX_MEMORY = "GATEWAY_CODE_MODE_MAX_MEMORY", Nobody, "";
-        "Read together with `GATEWAY_CODE_MODE` only."
-    GATEWAY_CODE_MODE_MAX_ALLOCATIONS = "GATEWAY_CODE_MODE_MAX_ALLOCATIONS", Nobody, "";
-        "Read together with `GATEWAY_CODE_MODE` only."
-    GATEWAY_CODE_MODE_MAX_RECURSION_DEPTH = "GATEWAY_CODE_MODE_MAX_RECURSION_DEPTH", Nobody, "";
-        "Read together with `GATEWAY_CODE_MODE` only."
-    GATEWAY_CODE_MODE_MAX_NESTED_CALLS = "GATEWAY_CODE_MODE_MAX_NESTED_CALLS", Nobody, "";
-        "Read together with `GATEWAY_CODE_MODE` only."
-    GATEWAY_CODE_MODE_AUDIT_VERBATIM = "GATEWAY_CODE_MODE_AUDIT_VERBATIM", Nobody, "";
-        "Read together with `GATEWAY_CODE_MODE` only."
-    GATEWAY_ALLOWED_CODE_MODE_AUTHORIZER_PREFIXES = "GATEWAY_ALLOWED_CODE_MODE_AUTHORIZER_PREFIXES", Nobody, "";
-        "Ignored without `GATEWAY_CODE_MODE_AUTHORIZER`."
+    GATEWAY_CODE_MODE = "GATEWAY_CODE_MODE", Node, "`false`";
+        "Whether callers may run programs that call tools, with the meta-tool `execute_code` (see CODE-MODE.md)."
+    GATEWAY_CODE_MODE_AUTHORIZER = "GATEWAY_CODE_MODE_AUTHORIZER", Node, "everybody may";
+        "Python callable, `module:name`, that decides for each caller whether it may run programs; it runs where hook modules "
+        "do. Read together with `GATEWAY_CODE_MODE` only."
+    GATEWAY_ALLOWED_CODE_MODE_AUTHORIZER_PREFIXES = "GATEWAY_ALLOWED_CODE_MODE_AUTHORIZER_PREFIXES", Node, "";
+        "Prefixes of module names that `GATEWAY_CODE_MODE_AUTHORIZER` may name, with commas between them."
+    GATEWAY_CODE_MODE_MAX_DURATION_SECS = "GATEWAY_CODE_MODE_MAX_DURATION_SECS", Node, "`30`";
+        "Longest time of a program in seconds, waiting for tools included."
+    GATEWAY_CODE_MODE_MAX_MEMORY = "GATEWAY_CODE_MODE_MAX_MEMORY", Node, "`268435456`";
+        "Most bytes that a program holds at one time."
+    GATEWAY_CODE_MODE_MAX_ALLOCATIONS = "GATEWAY_CODE_MODE_MAX_ALLOCATIONS", Node, "`10000000`";
+        "How often a program may allocate memory."
+    GATEWAY_CODE_MODE_MAX_RECURSION_DEPTH = "GATEWAY_CODE_MODE_MAX_RECURSION_DEPTH", Node, "`200`";
+        "How deep functions of a program may call each other."
+    GATEWAY_CODE_MODE_MAX_NESTED_CALLS = "GATEWAY_CODE_MODE_MAX_NESTED_CALLS", Node, "`50`";
+        "How often a program may call tools."
+    GATEWAY_CODE_MODE_AUDIT_VERBATIM = "GATEWAY_CODE_MODE_AUDIT_VERBATIM", Node, "`false`";
+        "Whether programs are written to the log, at level `DEBUG`. They may hold secrets of callers."
+    CODE_MODE_MAX_CONCURRENT_CALLS = "TOOLPLANE_CODE_MODE_MAX_CONCURRENT_CALLS", Node, "`16`";
+        "How many tools a program calls at one time; further calls wait."
+    CODE_MODE_MAX_SOURCE_BYTES = "TOOLPLANE_CODE_MODE_MAX_SOURCE_BYTES", Node, "`262144`";
+        "Largest program, and the most that can be set."
+    CODE_MODE_MAX_RESULT_BYTES = "TOOLPLANE_CODE_MODE_MAX_RESULT_BYTES", Node, "`1048576`";
+        "Largest result of a program."
+    CODE_MODE_MAX_STDOUT_BYTES = "TOOLPLANE_CODE_MODE_MAX_STDOUT_BYTES", Node, "`65536`";
+        "How much of what a program prints is given back."
+    CODE_MODE_MAX_ANSWER_BYTES = "TOOLPLANE_CODE_MODE_MAX_ANSWER_BYTES", Node, "`8388608`";
+        "Largest answer of a tool that a program can have; a larger one is a failure that it can catch."
+    CODE_MODE_MAX_RUNS = "TOOLPLANE_CODE_MODE_MAX_RUNS", Node, "`32`";
+        "How many programs run at one time on a node; further ones are refused with `overloaded`."
+    CODE_MODE_MAX_RUNS_PER_CALLER = "TOOLPLANE_CODE_MODE_MAX_RUNS_PER_CALLER", Node, "`8`";
+        "How many programs of one caller run at one time; further ones are refused with `rate_limited`. Callers are told apart "
+        "by the subject that a hook found, else by their `Authorization` header."
+    CODE_MODE_READY_WORKERS = "TOOLPLANE_CODE_MODE_READY_WORKERS", Node, "`2`";
+        "How many processes stand ready for programs. Without one a program waits some milliseconds for its own."
+    CODE_MODE_RUNS_PER_WORKER = "TOOLPLANE_CODE_MODE_RUNS_PER_WORKER", Node, "`1`";
+        "How many programs a process takes, one after another, before it is replaced. More than one is faster, and leaves "
+        "whatever a flaw of the interpreter gave one program to the next."
+    CODE_MODE_CORES = "TOOLPLANE_CODE_MODE_CORES", Node, "all";
+        "How many processor cores all programs share. Linux only."
     GATEWAY_AUTH_MODULE = "GATEWAY_AUTH_MODULE", Nobody, "";
         "Python authentication modules are not carried over: an `on_authenticate` hook replaces them, or a proxy in front of "
         "the gateway. Refused together with its prefixes, and ignored without them."

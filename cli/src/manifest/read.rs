@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use toolplane_proto::admin::SchemaPolicy;
 use toolplane_proto::sync::SessionMode;
 use toolplane_registry::limits::{Limit, Limits};
-use toolplane_registry::policy::{AccessPolicy, Globs};
+use toolplane_registry::policy::{AccessPolicy, CodeModePolicy, Globs};
 use toolplane_registry::{Domain, Secret};
 use toolplane_upstream::guard;
 
@@ -213,7 +213,7 @@ fn policy(node: &Node, place: Place, mistakes: &mut Vec<Mistake>) -> Policy {
     if node.value == Value::Null {
         return Policy { place, access: None };
     }
-    let mut fields = Fields::new(node, &place, "`policy`", &["allow", "deny"], mistakes);
+    let mut fields = Fields::new(node, &place, "`policy`", &["allow", "deny", "code_mode"], mistakes);
     let mut rules = |key: &str| -> BTreeMap<String, Vec<String>> {
         let Some(node) = fields.take(key) else { return BTreeMap::new() };
         let Value::Map(entries) = &node.value else {
@@ -230,8 +230,23 @@ fn policy(node: &Node, place: Place, mistakes: &mut Vec<Mistake>) -> Policy {
         }
         rules
     };
-    let access = AccessPolicy { allow: rules("allow"), deny: rules("deny") };
+    let (allow, deny) = (rules("allow"), rules("deny"));
+    let code_mode = fields.take("code_mode").map(|node| code_mode(node, &place, fields.mistakes));
+    let access = AccessPolicy { allow, deny, code_mode: code_mode.unwrap_or_default() };
     Policy { place, access: Some(access) }
+}
+
+fn code_mode(node: &Node, place: &Place, mistakes: &mut Vec<Mistake>) -> CodeModePolicy {
+    let mut fields = Fields::new(node, place, "`code_mode`", &["deny", "deny_destructive"], mistakes);
+    let mut flag = |key: &str| match fields.take(key).map(|node| (&node.value, node.line)) {
+        None => false,
+        Some((Value::Bare(text), _)) if text == "true" || text == "false" => text == "true",
+        Some((_, line)) => {
+            fields.wrong(line, format!("`{key}` is `true` or `false`"));
+            false
+        }
+    };
+    CodeModePolicy { deny: flag("deny"), deny_destructive: flag("deny_destructive") }
 }
 
 fn checked_globs(what: &str, node: &Node, file: &Place, mistakes: &mut Vec<Mistake>) -> Vec<String> {

@@ -24,13 +24,17 @@ pub(crate) fn manifest(held: &Held) -> String {
     for upstream in own {
         write_upstream(&mut text, upstream);
     }
-    let wire::Policy { allow, deny, etag, explicit } = &held.policy;
+    let wire::Policy { allow, deny, etag, explicit, code_mode } = &held.policy;
     if *explicit && etag.is_empty() {
         line(&mut text, "# The access policy belongs to the environment and is left out.");
     } else if *explicit {
-        line(&mut text, if allow.is_empty() && deny.is_empty() { "policy: {}" } else { "policy:" });
+        let is_empty = allow.is_empty() && deny.is_empty() && code_mode.is_none();
+        line(&mut text, if is_empty { "policy: {}" } else { "policy:" });
         rules(&mut text, "allow", allow);
         rules(&mut text, "deny", deny);
+        if let Some(sync::CodeModePolicy { deny, deny_destructive }) = code_mode {
+            line(&mut text, &format!("  code_mode: {{deny: {deny}, deny_destructive: {deny_destructive}}}"));
+        }
     }
     text
 }

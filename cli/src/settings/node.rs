@@ -13,7 +13,7 @@ use toolplane_upstream::connector;
 use toolplane_upstream::limits::Settings;
 
 use super::reader::quoted;
-use super::{DataDir, Reader, control_plane, hooks, tls};
+use super::{DataDir, Reader, code_mode, control_plane, hooks, tls};
 use crate::env::{self, ReadBy, Variable};
 
 const DEFAULT_HOST: &str = "0.0.0.0";
@@ -60,7 +60,7 @@ impl Node {
     /// Reads the settings.
     pub(crate) fn read(reader: &mut Reader<'_>, dir: &DataDir, flags: &Flags<'_>) -> Self {
         let (host, port) = listen(reader, flags.listen);
-        let (defaults, exchange) = (Options::default(), connector::Options::default());
+        let defaults = Options::default();
         let options = Options {
             node_id: reader.text(&env::DATA_PLANE_NODE_ID).unwrap_or(&defaults.node_id).trim().to_owned(),
             labels: labels(reader),
@@ -94,21 +94,11 @@ impl Node {
                 .unwrap_or(defaults.answer_stall_timeout),
             drain_timeout: reader.seconds(&env::DRAIN_TIMEOUT).unwrap_or(defaults.drain_timeout),
             ready_without_tools: reader.flag(&env::READY_WITHOUT_TOOLS, false),
+            code_mode: code_mode::read(reader),
             hooks: hooks::services(reader),
             keep_visibility: hooks::keep(reader),
             exposure: exposure(reader),
-            connector: connector::Options {
-                guard: control_plane::guard_policy(reader),
-                // Every call has a deadline of its own, up to this.
-                total_timeout: exchange.total_timeout.max(limits::MAX_TIME),
-                max_spare_sessions: reader
-                    .integer(&env::UPSTREAM_SPARE_SESSIONS, (0, 1 << 16))
-                    .unwrap_or(exchange.max_spare_sessions),
-                spare_session_ttl: reader
-                    .seconds(&env::UPSTREAM_SPARE_SESSION_TTL)
-                    .unwrap_or(exchange.spare_session_ttl),
-                ..exchange
-            },
+            connector: way_out(reader),
             ..defaults
         };
         // The routes are the same with and without traces; only the form of the value can be wrong.
@@ -121,6 +111,23 @@ impl Node {
             token_file: reader.text(&env::DATA_PLANE_TOKEN_FILE).map(PathBuf::from),
             python_rules: hooks::rules(reader),
         }
+    }
+}
+
+/// Rules and limits of the way to upstreams.
+fn way_out(reader: &mut Reader<'_>) -> connector::Options {
+    let exchange = connector::Options::default();
+    connector::Options {
+        guard: control_plane::guard_policy(reader),
+        // Every call has a deadline of its own, up to this.
+        total_timeout: exchange.total_timeout.max(limits::MAX_TIME),
+        max_spare_sessions: reader
+            .integer(&env::UPSTREAM_SPARE_SESSIONS, (0, 1 << 16))
+            .unwrap_or(exchange.max_spare_sessions),
+        spare_session_ttl: reader
+            .seconds(&env::UPSTREAM_SPARE_SESSION_TTL)
+            .unwrap_or(exchange.spare_session_ttl),
+        ..exchange
     }
 }
 

@@ -68,7 +68,6 @@ const WRONG: &[(&str, &str)] = &[
     ("TOOLPLANE_HOOKS_MAX_IN_FLIGHT", "0"),
     ("TOOLPLANE_HOOKS_KEEP_VISIBILITY", "-1"),
     ("TOOLPLANE_HOOKS_KEEP_TOOLS", "many"),
-    ("GATEWAY_CODE_MODE", "true"),
     ("GATEWAY_CODE_MODE", "perhaps"),
     ("TOOLPLANE_CONTROL_PLANE_DATABASE_URL", "mysql://x"),
     ("TOOLPLANE_CONTROL_PLANE_LISTEN", "localhost"),
@@ -291,8 +290,28 @@ fn the_other_settings_reach_the_planes() {
 
 #[test]
 fn code_mode_limits_are_looked_at_once_it_is_on() {
-    let messages = mistakes([("GATEWAY_CODE_MODE", "1"), ("GATEWAY_CODE_MODE_MAX_NESTED_CALLS", "many")]);
-    assert_eq!(messages.len(), 2, "{messages:?}");
+    for (variable, value) in [
+        ("GATEWAY_CODE_MODE_MAX_DURATION_SECS", "nan"),
+        ("GATEWAY_CODE_MODE_MAX_DURATION_SECS", "inf"),
+        ("GATEWAY_CODE_MODE_MAX_DURATION_SECS", "0"),
+        ("GATEWAY_CODE_MODE_MAX_MEMORY", "0"),
+        ("GATEWAY_CODE_MODE_MAX_ALLOCATIONS", "-1"),
+        ("GATEWAY_CODE_MODE_MAX_RECURSION_DEPTH", "1.5"),
+        ("GATEWAY_CODE_MODE_MAX_NESTED_CALLS", "many"),
+        ("TOOLPLANE_CODE_MODE_MAX_SOURCE_BYTES", "1000000"),
+        ("TOOLPLANE_CODE_MODE_RUNS_PER_WORKER", "0"),
+    ] {
+        assert_eq!(mistakes([("GATEWAY_CODE_MODE", "1"), (variable, value)]).len(), 1, "{variable}={value}");
+        accepted([("GATEWAY_CODE_MODE", "off"), (variable, value)]);
+    }
+    let (_, _, node) = accepted([
+        ("GATEWAY_CODE_MODE", "true"),
+        ("GATEWAY_CODE_MODE_MAX_DURATION_SECS", "1.5"),
+        ("TOOLPLANE_CODE_MODE_CORES", "1"),
+    ]);
+    let settings = node.options.code_mode.unwrap();
+    assert_eq!((settings.limits.duration, settings.cores), (Duration::from_millis(1500), 1));
+    assert!(accepted([]).2.options.code_mode.is_none());
 }
 
 #[test]

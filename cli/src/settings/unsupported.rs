@@ -2,7 +2,6 @@
 //! error, and settings that only shape it are told about.
 
 use super::Reader;
-use super::reader::quoted;
 use crate::env::{self, ReadBy, Variable, Variables};
 
 /// Notes every variable that asks for what is not there.
@@ -26,35 +25,18 @@ pub(crate) fn refuse(reader: &mut Reader<'_>) {
             reader.mistake(variable, reason);
         }
     }
-    if reader.flag(&env::GATEWAY_CODE_MODE, false) {
-        reader.mistake(&env::GATEWAY_CODE_MODE, "code mode is not supported by this release");
-        refuse_limits(reader);
-    }
 }
 
 /// What is set and changes nothing. Settings of a feature that is asked for are refused together with it.
 pub(crate) fn without_effect(variables: &Variables) -> Vec<&'static Variable> {
+    let is_on = Reader::new(variables).flag(&env::GATEWAY_CODE_MODE, false);
     let idle = |variable: &&Variable| {
         let is_switch = variable.name == env::GATEWAY_CODE_MODE.name;
-        let is_idle =
-            variable.name == env::GATEWAY_TRACE_HEALTH_ROUTES.name || variable.reader == ReadBy::Nobody;
+        let shapes_code_mode = variable.name.contains("_CODE_MODE_");
+        let is_idle = variable.name == env::GATEWAY_TRACE_HEALTH_ROUTES.name
+            || variable.reader == ReadBy::Nobody
+            || (shapes_code_mode && !is_on);
         is_idle && !is_switch && variables.get(variable).is_some()
     };
     env::ALL.iter().filter(idle).collect()
-}
-
-/// The limits are looked at only where code mode is on, as they always were.
-fn refuse_limits(reader: &mut Reader<'_>) {
-    reader.seconds(&env::GATEWAY_CODE_MODE_MAX_DURATION_SECS);
-    for variable in [
-        &env::GATEWAY_CODE_MODE_MAX_MEMORY,
-        &env::GATEWAY_CODE_MODE_MAX_ALLOCATIONS,
-        &env::GATEWAY_CODE_MODE_MAX_RECURSION_DEPTH,
-        &env::GATEWAY_CODE_MODE_MAX_NESTED_CALLS,
-    ] {
-        reader.parsed(variable, |text| match text.trim().parse::<u64>() {
-            Ok(number) if number > 0 => Ok(()),
-            _ => Err(format!("{} is not a positive whole number", quoted(text))),
-        });
-    }
 }

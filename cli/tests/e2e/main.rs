@@ -6,6 +6,7 @@ mod apply;
 mod canary;
 mod checker;
 mod clock;
+mod code_mode;
 mod crash;
 mod crash_points;
 mod database;

@@ -29,14 +29,16 @@ pub(super) fn to_message(access: &AccessPolicy, etag: String) -> admin::Policy {
     let lists = |map: &BTreeMap<String, Vec<String>>| -> BTreeMap<String, admin::GlobList> {
         map.iter().map(|(domain, globs)| (domain.clone(), admin::GlobList { globs: globs.clone() })).collect()
     };
-    admin::Policy { allow: lists(&access.allow), deny: lists(&access.deny), etag, explicit: true }
+    let code_mode = (!access.code_mode.is_silent()).then(|| (&access.code_mode).into());
+    admin::Policy { allow: lists(&access.allow), deny: lists(&access.deny), etag, explicit: true, code_mode }
 }
 
 fn from_message(policy: &admin::Policy) -> AccessPolicy {
     let lists = |map: &BTreeMap<String, admin::GlobList>| -> BTreeMap<String, Vec<String>> {
         map.iter().map(|(domain, list)| (domain.clone(), list.globs.clone())).collect()
     };
-    AccessPolicy { allow: lists(&policy.allow), deny: lists(&policy.deny) }
+    let code_mode = policy.code_mode.map(Into::into).unwrap_or_default();
+    AccessPolicy { allow: lists(&policy.allow), deny: lists(&policy.deny), code_mode }
 }
 
 #[tonic::async_trait]

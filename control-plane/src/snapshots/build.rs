@@ -125,6 +125,7 @@ pub fn build(
     let mut builder = Builder::new(Version::new(store_id.clone(), *number)).settings(Settings {
         registration_enabled: rules.registration_enabled,
         request_keys: registry.request_keys.clone(),
+        code_mode: explicit.map(|policy| policy.code_mode).unwrap_or_default(),
     });
     let mut admitted = BTreeMap::new();
     for (held, upstream) in registry.upstreams.values().zip(effective) {

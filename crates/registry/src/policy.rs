@@ -21,6 +21,19 @@ pub struct AccessPolicy {
     pub allow: BTreeMap<String, Vec<String>>,
     /// What is closed in any case.
     pub deny: BTreeMap<String, Vec<String>>,
+    /// What programs may do; left out where it says nothing, so that earlier releases can read the rest.
+    #[serde(skip_serializing_if = "CodeModePolicy::is_silent")]
+    pub code_mode: CodeModePolicy,
+}
+
+/// What of code mode a policy takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CodeModePolicy {
+    /// Nobody runs code.
+    pub deny: bool,
+    /// Code calls no tool that says of itself that it may destroy something.
+    pub deny_destructive: bool,
 }
 
 /// The policy that admission asks, with every glob compiled.
@@ -49,13 +62,18 @@ impl Effective {
     /// Combines an explicit policy with the filters of the upstreams: it replaces those of the environment.
     pub fn resolve(explicit: Option<&AccessPolicy>, upstreams: &[Upstream]) -> Result<Self, Vec<Rejection>> {
         let environment;
+        // One that says nothing about tools, but something about programs, leaves the tools to the environment.
+        let explicit = explicit.filter(|policy| {
+            let AccessPolicy { allow, deny, code_mode } = policy;
+            code_mode.is_silent() || !allow.is_empty() || !deny.is_empty()
+        });
         let shared = if let Some(policy) = explicit {
             policy
         } else {
             environment = AccessPolicy::of_environment(upstreams);
             &environment
         };
-        let AccessPolicy { allow, deny } = shared;
+        let AccessPolicy { allow, deny, code_mode: _ } = shared;
         let mut compiler = Compiler::default();
         let allow = (!allow.is_empty()).then(|| compiler.map("allowed tools", allow));
         let deny = compiler.map("denied tools", deny);
@@ -84,6 +102,13 @@ impl Effective {
         }
         let shared_allows = allow.as_ref().is_none_or(|allow| allow.get(domain.as_str()).is_some_and(hit));
         shared_allows && own.and_then(|own| own.allow.as_ref()).is_none_or(hit)
+    }
+}
+
+impl CodeModePolicy {
+    /// Whether it takes nothing away.
+    pub fn is_silent(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -40,24 +40,40 @@ fn parse(raw: &RawJson) -> Option<Node> {
     Node::parse(raw.as_str(), Limits::default().max_nodes).ok()
 }
 
+/// The names of a tool's parameters in the order in which its signature has them.
+pub fn parameter_names(tool: &Tool) -> Vec<String> {
+    let Some(root) = parse(&tool.input_schema) else { return Vec::new() };
+    let mut renderer = Renderer::new(&root);
+    let (required, optional) = in_order(renderer.target(&root));
+    required.iter().chain(&optional).map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// The parameters of one schema: name and schema of each.
+type Named<'a> = Vec<(&'a str, &'a Node)>;
+
 /// Required parameters in the schema's order, then optional ones by name.
-fn parameters(root: &Node) -> String {
-    let mut renderer = Renderer::new(root);
-    let shape = renderer.target(root);
+fn in_order(shape: &Node) -> (Named<'_>, Named<'_>) {
     let Some(properties) = shape.get("properties").and_then(Node::members) else {
-        return String::new();
+        return (Vec::new(), Vec::new());
     };
     let required = shape.get("required").and_then(Node::items).unwrap_or_default();
     let mut seen = HashSet::new();
-    let first: Vec<(&str, &Node)> = required
+    let first: Named<'_> = required
         .iter()
         .filter_map(Node::as_text)
         .filter_map(|name| Some((name, properties.get(name)?)))
         .filter(|(name, _)| seen.insert(*name))
         .collect();
     let then = properties.iter().filter(|(name, _)| !seen.contains(name.as_str()));
+    let then = then.map(|(name, property)| (name.as_str(), property)).collect();
+    (first, then)
+}
+
+fn parameters(root: &Node) -> String {
+    let mut renderer = Renderer::new(root);
+    let (first, then) = in_order(renderer.target(root));
     let all = first.iter().map(|(name, property)| (*name, *property, ""));
-    let all = all.chain(then.map(|(name, property)| (name.as_str(), property, " = None")));
+    let all = all.chain(then.iter().map(|(name, property)| (*name, *property, " = None")));
     let mut out = String::new();
     for (name, property, default) in all {
         if !out.is_empty() {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub use builder::Builder;
 
 use crate::digest::{Digest, Hasher};
+use crate::policy::CodeModePolicy;
 use crate::upstream::{Header, SessionMode};
 use crate::{Domain, Limits, Protocol, Secret, Tls, Tool, Version, View};
 
@@ -58,6 +59,8 @@ pub struct Settings {
     /// What nodes seal request states with. Not part of any digest: nodes of releases that do not know them compute
     /// the same one.
     pub request_keys: Vec<RequestKey>,
+    /// What the access policy says about code mode. Not part of any digest, for the same reason.
+    pub code_mode: CodeModePolicy,
 }
 
 /// A key with which nodes seal what a caller has to bring back to any other node.
@@ -253,7 +256,7 @@ pub fn whole_digest<'a>(
     settings: &Settings,
     domains: impl IntoIterator<Item = (&'a Domain, Digest)>,
 ) -> Digest {
-    let Settings { registration_enabled, request_keys: _ } = settings;
+    let Settings { registration_enabled, request_keys: _, code_mode: _ } = settings;
     let mut hasher = Hasher::default().field(&[u8::from(*registration_enabled)]);
     for (domain, digest) in domains {
         hasher = hasher.text(domain.as_str()).field(digest.as_bytes());

@@ -8,8 +8,9 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every crate of the workspace and the crates it may use; `toolplane-testkit` besides, in tests only.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("toolplane-registry", &[]),
+    ("toolplane-sandbox", &[]),
     ("toolplane-seal", &[]),
     ("toolplane-proto", &["toolplane-registry"]),
     ("toolplane-tls", &["toolplane-registry"]),
@@ -20,7 +21,14 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ),
     (
         "toolplane-data-plane",
-        &["toolplane-proto", "toolplane-registry", "toolplane-seal", "toolplane-tls", "toolplane-upstream"],
+        &[
+            "toolplane-proto",
+            "toolplane-registry",
+            "toolplane-sandbox",
+            "toolplane-seal",
+            "toolplane-tls",
+            "toolplane-upstream",
+        ],
     ),
     (
         "toolplane",
@@ -29,6 +37,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "toolplane-data-plane",
             "toolplane-proto",
             "toolplane-registry",
+            "toolplane-sandbox",
             "toolplane-seal",
             "toolplane-tls",
             "toolplane-upstream",

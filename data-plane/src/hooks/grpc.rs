@@ -135,7 +135,8 @@ impl Hook for Remote {
     ) -> Result<Visible, Error> {
         let mut whole = Visible { positions: Vec::new(), keep_for: std::time::Duration::MAX };
         let mut first = 0;
-        while let Some(rest) = tools.get(first..).filter(|rest| !rest.is_empty()) {
+        // Asked about nothing, it still has to be there.
+        while let Some(rest) = tools.get(first..).filter(|rest| first == 0 || !rest.is_empty()) {
             let listed = message::list(rest, MAX_LIST_BYTES);
             let count = listed.len();
             let (link, call) = self.begin(context).await?;
@@ -151,6 +152,9 @@ impl Hook for Remote {
             }
             whole.keep_for = whole.keep_for.min(keep_for(answer.keep_for.as_ref()));
             first += count;
+            if count == 0 {
+                break;
+            }
         }
         Ok(whole)
     }

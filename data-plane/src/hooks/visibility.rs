@@ -95,7 +95,9 @@ pub(crate) async fn seen<'s>(
             let related: BTreeSet<usize> =
                 kin().around(own.iter().copied()).difference(&own).copied().collect();
             let mut visible = visit.filter(all, own, Some(domain)).await?.positions;
-            visible.extend(visit.filter(all, related, None).await?.positions);
+            if !related.is_empty() {
+                visible.extend(visit.filter(all, related, None).await?.positions);
+            }
             Seen::Part(narrowed(visible))
         }
     })

@@ -28,6 +28,8 @@ pub(crate) struct Visit {
     /// One for each hook of the chain.
     seats: Vec<Seat>,
     subject: Option<Arc<str>>,
+    /// The place of the hook that decided who calls, with its visibility key.
+    decided: Option<(usize, String)>,
     /// The call of the code that this one is nested in. Held, so that it ends later.
     _outer: Option<Arc<Visit>>,
 }
@@ -36,6 +38,8 @@ pub(crate) struct Visit {
 #[derive(Debug, Default)]
 struct Seat {
     identity: Option<Identity>,
+    /// The place of the hook whose visibility key the identity has.
+    keyed_by: usize,
     began_with: Arc<OnceLock<Arc<str>>>,
     was_asked: AtomicBool,
 }
@@ -62,6 +66,7 @@ impl Visit {
             session: None,
             seats: chain.members().iter().map(|_| Seat::default()).collect(),
             subject: None,
+            decided: None,
             _outer: None,
         };
         let mut found: Vec<(usize, Identity)> = Vec::new();
@@ -80,6 +85,7 @@ impl Visit {
     pub(crate) fn nested(self: &Arc<Self>, session: &str) -> Self {
         let seats = self.seats.iter().map(|seat| Seat {
             identity: seat.identity.clone(),
+            keyed_by: seat.keyed_by,
             began_with: Arc::clone(&seat.began_with),
             was_asked: AtomicBool::new(false),
         });
@@ -91,6 +97,7 @@ impl Visit {
             session: Some(session.into()),
             seats: seats.collect(),
             subject: self.subject.clone(),
+            decided: self.decided.clone(),
             _outer: Some(Arc::clone(self)),
         }
     }
@@ -122,19 +129,29 @@ impl Visit {
     }
 
     /// Under what this caller's visibility may be kept; `None` where some hook that hides tools does not say.
+    ///
+    /// Keys of different hooks are not compared: each stands beside the place of the hook that gave it. A hook is
+    /// shown the subject of the one that decided, so that one's key counts wherever it is not the same.
     pub(super) fn visibility_key(&self) -> Option<String> {
+        let (decider, decided) = self.decided.as_ref()?;
         let mut key = String::new();
         for (place, _) in self.chain.of(Phase::FilterTools) {
-            let part = &self.seats.get(place)?.identity.as_ref()?.visibility_key;
-            if part.is_empty() {
-                return None;
+            let Seat { identity, keyed_by, .. } = self.seats.get(place)?;
+            let own = (place, *keyed_by, identity.as_ref()?.visibility_key.as_str());
+            let shown = (keyed_by != decider).then_some((place, *decider, decided.as_str()));
+            for (place, giver, part) in [Some(own), shown].into_iter().flatten() {
+                if part.is_empty() {
+                    return None;
+                }
+                let (place, giver, length) = (place.to_string(), giver.to_string(), part.len().to_string());
+                key.push_str(&[&place, ":", &giver, ":", &length, ":", part].concat());
             }
-            key.push_str(&[&place.to_string(), ":", &part.len().to_string(), ":", part].concat());
         }
         Some(key)
     }
 
-    /// Asks which of these entries the caller may know of.
+    /// Asks which of these entries the caller may know of. Hooks are asked where there are none, too: otherwise a hook that
+    /// fails or denies would tell names that are hidden from names that nobody has.
     pub(super) async fn filter(
         &self,
         all: &View,
@@ -143,9 +160,6 @@ impl Visit {
     ) -> Result<Sight, Refusal> {
         let mut sight = Sight { positions, keep_for: Duration::MAX };
         for (place, member) in self.chain.of(Phase::FilterTools) {
-            if sight.positions.is_empty() {
-                break;
-            }
             let asked: Vec<usize> = sight.positions.iter().copied().collect();
             let tools: Vec<&Entry> = asked.iter().filter_map(|at| all.entries().get(*at)).collect();
             let answer = async {
@@ -184,16 +198,18 @@ impl Visit {
 
     /// Tells every hook who calls: the last one that was found, with the handle that the hook itself gave.
     fn seat(&mut self, found: Vec<(usize, Identity)>) {
-        let Some((_, last)) = found.last() else { return };
-        let last = last.clone();
+        let Some((decider, last)) = found.last() else { return };
+        let (decider, last) = (*decider, last.clone());
         self.subject = (!last.subject.is_empty()).then(|| last.subject.as_str().into());
+        self.decided = Some((decider, last.visibility_key.clone()));
         for seat in &mut self.seats {
             let strangers = Identity { handle: String::new(), value: None, ..last.clone() };
-            seat.identity = Some(strangers);
+            (seat.identity, seat.keyed_by) = (Some(strangers), decider);
         }
         for (place, own) in found {
             let Some(seat) = self.seats.get_mut(place) else { continue };
             seat.identity = Some(Identity { subject: last.subject.clone(), ..own });
+            seat.keyed_by = place;
         }
     }
 }

@@ -49,6 +49,13 @@ pub(crate) struct Execute {
     pub(crate) arguments: Option<RawJson>,
 }
 
+/// Arguments of `execute_code`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExecuteCode {
+    pub(crate) code: String,
+}
+
 /// Arguments of `refresh_registry`: none.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +94,13 @@ impl Execute {
             return Err(Error::Usage { meta_tool: "execute_tool".to_owned(), reason });
         }
         Ok(Self { tool_name, arguments })
+    }
+}
+
+impl ExecuteCode {
+    /// Refuses code that is blank.
+    pub(crate) fn checked(self) -> Result<Self, Error> {
+        if self.code.trim().is_empty() { Err(Error::EmptyCode) } else { Ok(self) }
     }
 }
 

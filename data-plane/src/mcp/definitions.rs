@@ -1,4 +1,5 @@
-//! The meta-tools as clients see them in `tools/list`: always the same, in the same order.
+//! The meta-tools as clients see them in `tools/list`: always the same, in the same order. The one that depends on the
+//! caller is in `code_tool`.
 
 use std::sync::LazyLock;
 
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 pub(crate) const DISCOVER_TOOLS: &str = "discover_tools";
 pub(crate) const GET_TOOL_SCHEMA: &str = "get_tool_schema";
 pub(crate) const EXECUTE_TOOL: &str = "execute_tool";
+pub(crate) const EXECUTE_CODE: &str = "execute_code";
 pub(crate) const REFRESH_REGISTRY: &str = "refresh_registry";
 
 /// Where clients of the 2026-07-28 revision repeat which tool is to run, so that a load balancer can route by it
@@ -27,7 +29,8 @@ pub(crate) fn tools() -> &'static [Tool] {
 
 /// The name as a constant, where it is one of ours.
 pub(crate) fn known(name: &str) -> Option<&'static str> {
-    [DISCOVER_TOOLS, GET_TOOL_SCHEMA, EXECUTE_TOOL, REFRESH_REGISTRY].into_iter().find(|known| *known == name)
+    let names = [DISCOVER_TOOLS, GET_TOOL_SCHEMA, EXECUTE_TOOL, REFRESH_REGISTRY, EXECUTE_CODE];
+    names.into_iter().find(|known| *known == name)
 }
 
 fn definitions() -> Value {
@@ -109,7 +112,7 @@ fn refresh_registry() -> Value {
 }
 
 /// Hosts that load tools on demand must not hide these: everything else is found through them.
-fn always_load() -> Value {
+pub(super) fn always_load() -> Value {
     json!({ "anthropic/alwaysLoad": true })
 }
 

@@ -16,6 +16,7 @@ use super::kept;
 use super::reply::Reply;
 use super::text::to_text;
 use crate::caller::Caller;
+use crate::code_mode::Bindings;
 use crate::hooks::visibility::Scope;
 use crate::live::Served;
 
@@ -85,8 +86,15 @@ pub(crate) async fn answer(
     caller: &Caller,
     served: &Served,
     arguments: &Discover,
+    is_for_code: bool,
 ) -> Result<(Reply, usize), Error> {
     let view = caller.view(served, scope(arguments)).await?;
+    if is_for_code && arguments.format == Some(Format::Signatures) {
+        // What a program calls a tool depends on everything that its caller sees.
+        let whole = if view.is_part() { caller.view(served, Scope::All).await? } else { view };
+        let Found { text, count } = discover_as(&whole, arguments, Some(&Bindings::of(&whole)))?;
+        return Ok((Reply::wrapped(&text), count));
+    }
     match kept::discovered(&view, arguments) {
         // Which domains there are instead takes a look at all of them.
         Err(Error::DomainNotFound { .. }) if view.is_part() => {
@@ -107,10 +115,15 @@ fn scope(arguments: &Discover) -> Scope<'_> {
 
 /// Answers from what the caller sees.
 pub(crate) fn discover(view: &View, arguments: &Discover) -> Result<Found, Error> {
+    discover_as(view, arguments, None)
+}
+
+/// The same with signatures as programs call them, where there is code mode.
+fn discover_as(view: &View, arguments: &Discover, bindings: Option<&Bindings<'_>>) -> Result<Found, Error> {
     let Discover { domain, group, query, format } = arguments;
     let format = format.unwrap_or_default();
     if let Some(query) = query.as_deref().filter(|query| !query.trim().is_empty()) {
-        return Ok(search(view, query, format));
+        return Ok(search(view, query, format, bindings));
     }
     let Some(domain) = domain.as_deref() else { return Ok(summary(view)) };
     let entries: Vec<&Entry> = view
@@ -118,15 +131,15 @@ pub(crate) fn discover(view: &View, arguments: &Discover) -> Result<Found, Error
         .ok_or_else(|| Error::DomainNotFound { domain: domain.to_owned(), available: domain_names(view) })?
         .collect();
     match group.as_deref() {
-        None => Ok(in_domain(domain, &entries, format)),
-        Some(group) => in_group(domain, group, &entries, format),
+        None => Ok(in_domain(domain, &entries, format, bindings)),
+        Some(group) => in_group((domain, group), &entries, format, bindings),
     }
 }
 
-fn search(view: &View, query: &str, format: Format) -> Found {
+fn search(view: &View, query: &str, format: Format, bindings: Option<&Bindings<'_>>) -> Found {
     let hits = search::find(view, query, &ByName);
     if format == Format::Signatures {
-        return signatures(&hits);
+        return signatures(&hits, bindings);
     }
     let results = hits.iter().map(|entry| Hit {
         name: entry.name(),
@@ -155,9 +168,9 @@ fn summary(view: &View) -> Found {
     Found { text: to_text(&Summary { domains, total_tools: view.len() }), count }
 }
 
-fn in_domain(domain: &str, entries: &[&Entry], format: Format) -> Found {
+fn in_domain(domain: &str, entries: &[&Entry], format: Format, bindings: Option<&Bindings<'_>>) -> Found {
     if format == Format::Signatures {
-        return signatures(entries);
+        return signatures(entries, bindings);
     }
     let tools = entries.iter().map(|entry| ToolInDomain {
         name: entry.name(),
@@ -168,7 +181,12 @@ fn in_domain(domain: &str, entries: &[&Entry], format: Format) -> Found {
     Found { text, count: entries.len() }
 }
 
-fn in_group(domain: &str, group: &str, entries: &[&Entry], format: Format) -> Result<Found, Error> {
+fn in_group(
+    (domain, group): (&str, &str),
+    entries: &[&Entry],
+    format: Format,
+    bindings: Option<&Bindings<'_>>,
+) -> Result<Found, Error> {
     let members: Vec<&Entry> = entries.iter().copied().filter(|entry| group_of(entry) == group).collect();
     if members.is_empty() {
         let available: BTreeSet<&str> = entries.iter().map(|entry| group_of(entry)).collect();
@@ -179,7 +197,7 @@ fn in_group(domain: &str, group: &str, entries: &[&Entry], format: Format) -> Re
         });
     }
     if format == Format::Signatures {
-        return Ok(signatures(&members));
+        return Ok(signatures(&members, bindings));
     }
     let tools = members
         .iter()
@@ -188,9 +206,19 @@ fn in_group(domain: &str, group: &str, entries: &[&Entry], format: Format) -> Re
     Ok(Found { text, count: members.len() })
 }
 
-fn signatures(entries: &[&Entry]) -> Found {
-    let lines: Vec<String> =
-        entries.iter().map(|entry| signature::render(entry.name(), entry.tool())).collect();
+fn signatures(entries: &[&Entry], bindings: Option<&Bindings<'_>>) -> Found {
+    let line = |entry: &&Entry| {
+        let published = entry.name();
+        let identifier = bindings.map_or(published.into(), |bindings| bindings.identifier(published));
+        let rendered = signature::render(&identifier, entry.tool());
+        // Everything but a program calls it by its published name.
+        if *identifier == *published {
+            rendered
+        } else {
+            format!("{rendered}\n  (execute_tool: `{published}`)")
+        }
+    };
+    let lines: Vec<String> = entries.iter().map(line).collect();
     Found { text: lines.join("\n\n"), count: entries.len() }
 }
 

@@ -12,6 +12,7 @@ use toolplane_upstream::limits;
 use super::capabilities;
 use super::definitions::EXECUTE_TOOL;
 use super::request_state::Problem;
+use crate::code_mode::Full;
 use crate::hooks::Denial;
 use crate::hooks::error::Refusal;
 
@@ -76,6 +77,21 @@ pub(crate) enum Error {
          the reason in its log."
     )]
     Hook,
+    /// There is no code in it.
+    #[error("Empty code body")]
+    EmptyCode,
+    /// A hook does not let this caller run code.
+    #[error("{}", .0.message())]
+    CodeDenied(Box<Denial>),
+    /// The access policy lets nobody run code.
+    #[error("code_mode is not permitted here; call tools one by one with execute_tool")]
+    CodeForbidden,
+    /// Too many programs run already.
+    #[error("{}", match .0 {
+        Full::Node => "This node runs as many programs as it may; try again in a second.",
+        Full::Caller => "You run as many programs as you may; wait for one of them to end.",
+    })]
+    CodeFull(Full),
     /// What the caller brought back does not lead on; nothing was sent.
     #[error("execute_tool: {0}.")]
     RequestState(Problem),
@@ -106,6 +122,7 @@ enum Details<'a> {
     Tool { tool: &'a str },
     RequestState { meta_tool: &'a str, request_state: &'a str },
     MetaTool { meta_tool: &'a str },
+    Null,
 }
 
 impl Error {
@@ -152,7 +169,7 @@ impl Error {
     /// The stable code.
     pub(crate) fn code(&self) -> &str {
         match self {
-            Self::Denied { denial, tool: _ } => denial.code(),
+            Self::Denied { denial, tool: _ } | Self::CodeDenied(denial) => denial.code(),
             other => other.kind(),
         }
     }
@@ -160,7 +177,7 @@ impl Error {
     /// The code out of a closed set: hooks deny with codes of their own.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::Denied { .. } => "denied",
+            Self::Denied { .. } | Self::CodeDenied(_) => "denied",
             Self::Hook => "hook_failed",
             Self::ToolNotFound { .. } => "tool_not_found",
             Self::DomainNotFound { .. } => "domain_not_found",
@@ -169,12 +186,13 @@ impl Error {
             Self::Execution { .. } | Self::Capabilities { .. } => "execution_error",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
-            Self::Overloaded { .. } | Self::NoRoom { .. } => "overloaded",
+            Self::Overloaded { .. } | Self::NoRoom { .. } | Self::CodeFull(Full::Node) => "overloaded",
             Self::Upstream { .. } => "upstream_error",
             Self::GuardRejected { .. } => "output_guard_reject",
             Self::Refresh(_) => "refresh_error",
-            Self::RateLimited => "rate_limited",
-            Self::RequestState(_) | Self::Usage { .. } => "invalid_argument",
+            Self::RateLimited | Self::CodeFull(Full::Caller) => "rate_limited",
+            Self::CodeForbidden => "forbidden",
+            Self::RequestState(_) | Self::Usage { .. } | Self::EmptyCode => "invalid_argument",
         }
     }
 
@@ -214,6 +232,9 @@ impl Error {
             Self::Usage { meta_tool, reason: _ } => Some(Details::MetaTool { meta_tool }),
             Self::Denied { tool: None, denial: _ } | Self::Hook | Self::Refresh(_) | Self::RateLimited => {
                 None
+            }
+            Self::EmptyCode | Self::CodeDenied(_) | Self::CodeForbidden | Self::CodeFull(_) => {
+                Some(Details::Null)
             }
         };
         Body { error: self.to_string(), code: self.code(), details }

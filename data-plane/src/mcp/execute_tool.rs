@@ -3,8 +3,9 @@
 //! Everything up to the call is decided on one snapshot and without any traffic but that of hooks. What the upstream
 //! sent is passed on as it came: its texts inside the envelope, everything else beside it.
 
-mod call;
+pub(crate) mod call;
 mod envelope;
+mod plain;
 mod question;
 
 use std::time::Duration;

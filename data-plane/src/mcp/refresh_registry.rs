@@ -23,7 +23,7 @@ use super::text::to_text;
 use crate::caller::Caller;
 use crate::control_plane::{Again, ControlPlanes, Registrations};
 use crate::held_back::HeldBack;
-use crate::hooks::visibility::Scope;
+use crate::hooks::visibility::{Scope, Seen};
 use crate::live::{Live, Served};
 
 /// What one run brought: domains that could not be listed, or why there was no run. Shared by all who waited.
@@ -95,7 +95,8 @@ impl Refresher {
         let after = self.live.load();
         let had = caller.view(before, Scope::All).await?;
         let has = caller.view(&after, Scope::All).await?;
-        Ok(report((before.snapshot(), &had), (after.snapshot(), &has), &brought))
+        let hides = !matches!((&had, &has), (Seen::All(_), Seen::All(_)));
+        Ok(report((before.snapshot(), &had), (after.snapshot(), &has), &brought, hides))
     }
 
     /// Joins the run under way, or starts one.
@@ -146,19 +147,25 @@ fn reason(status: &Status) -> Arc<str> {
     }
 }
 
-/// Both snapshots come with what the caller sees of them.
-fn report((before, old): (&Snapshot, &View), (after, new): (&Snapshot, &View), brought: &Brought) -> String {
+/// Both snapshots come with what the caller sees of them, and whether anybody may hide something from the caller.
+fn report(
+    (before, old): (&Snapshot, &View),
+    (after, new): (&Snapshot, &View),
+    brought: &Brought,
+    hides: bool,
+) -> String {
     let Brought { errors, held_back } = brought;
     let failed: BTreeMap<&str, &str> =
         errors.iter().map(|error| (error.domain.as_str(), error.error.as_str())).collect();
-    // A domain that has tools of which the caller sees none, before or after, stays hidden here too.
+    // A domain of which the caller sees no tool, before or after, stays hidden here too. Of one that has none no hook can
+    // say whether the caller may know it, so it shows where nothing is hidden from anybody.
     let shown = |domain: &&Domain| {
         let bare = |snapshot: &Snapshot| {
             snapshot.domains().get(*domain).is_none_or(|entry| entry.tools().is_empty())
         };
         old.domain(domain.as_str()).is_some()
             || new.domain(domain.as_str()).is_some()
-            || (bare(before) && bare(after))
+            || (!hides && bare(before) && bare(after))
     };
     let refreshed = after
         .domains()
@@ -212,11 +219,22 @@ mod tests {
         let errors = vec![RefreshError { domain: "b".to_owned(), error: "away".to_owned() }];
         let [old, new] = [&before, &after].map(|snapshot| (snapshot, snapshot.all()));
         assert_eq!(
-            report(old, new, &Brought { errors, held_back: false }),
+            report(old, new, &Brought { errors, held_back: false }, false),
             r#"{"refreshed": [{"domain": "a", "added": ["v", "w"], "removed": ["x"], "tool_count": 3}, {"domain": "empty", "added": [], "removed": [], "tool_count": 0}], "errors": [{"domain": "b", "error": "away"}]}"#
         );
-        let told = report(old, old, &Brought { errors: Vec::new(), held_back: true });
+        let told = report(old, old, &Brought { errors: Vec::new(), held_back: true }, false);
         assert!(told.ends_with(r#""held_back": true}"#) && !told.contains("errors"), "{told}");
+    }
+
+    #[test]
+    fn a_caller_of_hooks_hears_of_no_domain_of_which_it_sees_no_tool() {
+        let registry = snapshot(1, &[("a", &["x"]), ("secret", &["y"]), ("empty", &[]), ("failing", &[])]);
+        let errors = ["a", "secret", "failing"]
+            .map(|domain| RefreshError { domain: domain.to_owned(), error: format!("{domain} is away") });
+        let brought = Brought { errors: errors.to_vec(), held_back: false };
+        let view = View::build(registry.domains(), &|domain, _| domain.domain().as_str() == "a");
+        let told = report((&registry, &view), (&registry, &view), &brought, true);
+        assert_eq!(told, r#"{"refreshed": [], "errors": [{"domain": "a", "error": "a is away"}]}"#);
     }
 
     #[tokio::test]

@@ -16,7 +16,6 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::MetaTools;
-use super::definitions;
 use crate::caller::Caller;
 
 /// How long clients may keep the list of meta-tools: it changes with the software only.
@@ -91,7 +90,7 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        definitions::tools().iter().find(|tool| tool.name == name).cloned()
+        self.meta_tools.definition(name)
     }
 
     async fn call_tool(

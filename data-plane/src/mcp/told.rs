@@ -12,7 +12,9 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::brief::brief;
-use super::definitions::{self, DISCOVER_TOOLS, EXECUTE_TOOL, GET_TOOL_SCHEMA, REFRESH_REGISTRY};
+use super::definitions::{
+    self, DISCOVER_TOOLS, EXECUTE_CODE, EXECUTE_TOOL, GET_TOOL_SCHEMA, REFRESH_REGISTRY,
+};
 use super::error::Error;
 use super::trace_context;
 
@@ -137,6 +139,20 @@ fn span(name: &str) -> Span {
             gateway.domain = Empty,
             gateway.subject = Empty,
             gateway.error_code = Empty
+        ),
+        EXECUTE_CODE => tracing::info_span!(
+            target: "toolplane::spans",
+            "gateway.execute_code",
+            gateway.subject = Empty,
+            gateway.error_code = Empty,
+            code_session_id = Empty,
+            code_sha256 = Empty,
+            code_byte_len = Empty,
+            visible_tool_count = Empty,
+            step_count = Empty,
+            duration_ms = Empty,
+            is_error = Empty,
+            error_code = Empty
         ),
         REFRESH_REGISTRY => tracing::info_span!(
             target: "toolplane::spans",

@@ -90,6 +90,37 @@ const EVENTS: &[&[u8]] = &[
     b"data:\n",
 ];
 
+/// Pieces of frames between a node and a worker of code mode.
+const FRAMES: &[&[u8]] = &[
+    b"\x01",
+    b"\x02",
+    b"\x00\x00\x00",
+    b"\xff\xff\xff\xff",
+    b"\x01\x06\x00\x00\x00\"Wait\"",
+    b"\x01\x07\x00\x00\x00\"Ready\"",
+    b"{\"Call\":{\"id\":1,\"tool\":0,\"arguments\":{}}}",
+    b"{\"Done\":",
+    b"{\"end\":{\"Ok\":",
+    b"\"text\":\"\",\"json\":1",
+    b"\"stdout\":\"\"",
+    b"[[",
+    b"\\u0000",
+    b"\xc3\xa9",
+];
+
+#[test]
+fn frames_are_read_within_bounds() {
+    let target = Target {
+        name: "frames",
+        entry: toolplane_sandbox::fuzzing::frames,
+        words: FRAMES,
+        inputs: 5_000,
+        base: 64 << 10,
+        per_byte: 64,
+    };
+    target.run(Vec::new());
+}
+
 #[test]
 fn requests_are_read_within_bounds() {
     let target = Target {

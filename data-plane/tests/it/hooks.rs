@@ -285,9 +285,20 @@ async fn hidden_and_unknown_are_the_same_bytes_in_every_answer() {
         ("execute_tool", r#"{"tool_name":"secret_list"}"#),
         ("execute_tool", r#"{"tool_name":"list"}"#),
         ("execute_tool", r#"{"tool_name":"serch"}"#),
+        ("refresh_registry", "{}"),
     ] {
         let told = call(&hidden, tool, arguments, &[("x-hide", "secret.")]).await;
         assert_eq!(told, call(&unknown, tool, arguments, &[]).await, "{tool} {arguments}");
+        if tool == "refresh_registry" {
+            // There are only so many of these a minute.
+            continue;
+        }
+        for trouble in ["fail:filter_tools", "deny:filter_tools"] {
+            let told = call(&hidden, tool, arguments, &[("x-do", trouble), ("x-hide", "secret.")]).await;
+            let other = call(&unknown, tool, arguments, &[("x-do", trouble)]).await;
+            assert_eq!(told, other, "{trouble} {tool} {arguments}");
+            assert_eq!(told["isError"], true, "{trouble} {tool} {arguments}: it is asked in any case");
+        }
         let seen = call(&hidden, tool, arguments, &[]).await;
         assert_ne!(told, seen, "{tool} {arguments}: something is hidden");
     }

@@ -13,6 +13,7 @@ mod direct;
 mod drain;
 mod harness;
 mod hook_services;
+mod hook_visibility;
 mod hooks;
 mod input_required;
 mod limits;

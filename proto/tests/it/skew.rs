@@ -25,7 +25,7 @@ fn a_node_reads_updates_with_fields_it_does_not_know() {
     let tool = from_newer_peer(&sync::Tool { original_name: "search".to_owned(), ..Default::default() });
     let endpoint = from_newer_peer(&sync::Endpoint { url: "http://a/mcp".to_owned(), ..Default::default() });
     let domain = sync::Domain { endpoint: Some(endpoint), tools: vec![tool], ..Default::default() };
-    let settings = from_newer_peer(&sync::Settings { registration_enabled: true, request_keys: Vec::new() });
+    let settings = from_newer_peer(&sync::Settings { registration_enabled: true, ..Default::default() });
     let update = sync::Update {
         nonce: "1".to_owned(),
         version: Some(version),

@@ -136,13 +136,20 @@ impl Steps<'_> {
 }
 
 fn set_policy(access: Option<&AccessPolicy>, etag: &str, validate_only: bool) -> wire::SetPolicyRequest {
-    let policy = access.map(|AccessPolicy { allow, deny }| {
+    let policy = access.map(|AccessPolicy { allow, deny, code_mode }| {
         let globs = |map: &std::collections::BTreeMap<String, Vec<String>>| {
             map.iter()
                 .map(|(domain, globs)| (domain.clone(), wire::GlobList { globs: globs.clone() }))
                 .collect()
         };
-        wire::Policy { allow: globs(allow), deny: globs(deny), etag: etag.to_owned(), explicit: true }
+        let code_mode = (!code_mode.is_silent()).then(|| code_mode.into());
+        wire::Policy {
+            allow: globs(allow),
+            deny: globs(deny),
+            etag: etag.to_owned(),
+            explicit: true,
+            code_mode,
+        }
     });
     wire::SetPolicyRequest { policy, validate_only }
 }

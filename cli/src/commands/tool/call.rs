@@ -34,7 +34,7 @@ pub(crate) async fn run(args: CallTool, variables: &Variables) -> Result<(), Fai
 }
 
 /// The gateway of the data folder writes down where it listens.
-fn local_node(dir: &DataDir) -> Result<String, Failure> {
+pub(in crate::commands) fn local_node(dir: &DataDir) -> Result<String, Failure> {
     match std::fs::read_to_string(dir.node_url()) {
         Ok(text) => Ok(text.trim().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::unreachable(format!(

@@ -18,6 +18,16 @@ pub(super) fn step(wanted: &Policy, held: &wire::Policy) -> Option<Step> {
     for (rule, from, to) in [("allow", &held.allow, &access.allow), ("deny", &held.deny, &access.deny)] {
         edits.extend(rules(rule, from, to));
     }
+    let held_code = held.code_mode.unwrap_or_default();
+    for (name, from, to) in [
+        ("code mode", held_code.deny, access.code_mode.deny),
+        ("code mode, destructive tools", held_code.deny_destructive, access.code_mode.deny_destructive),
+    ] {
+        let word = |denied| if denied { "denied" } else { "allowed" };
+        if from != to {
+            edits.push(Edit::new(name, word(from), word(to)));
+        }
+    }
     let step = Step::SetPolicy {
         place: wanted.place.clone(),
         access: wanted.access.clone(),

@@ -148,6 +148,7 @@ fn the_policy_comes_first_and_is_compared_domain_by_domain() {
         deny: [("a".to_owned(), globs(&["x"])), ("b".to_owned(), globs(&["y"]))].into(),
         etag: "p1".into(),
         explicit: true,
+        ..wire::Policy::default()
     };
     let held = Held { upstreams: Vec::new(), policy };
     for (text, expected) in [

@@ -58,6 +58,7 @@ fn held() -> Held {
         deny: rules("true", &[]),
         etag: "p".into(),
         explicit: true,
+        ..wire::Policy::default()
     };
     Held { upstreams: vec![full, environment, upstream("no")], policy }
 }

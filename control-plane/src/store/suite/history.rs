@@ -27,7 +27,7 @@ fn put(name: &str, config_id: &str, tools: &[&str]) -> Change {
 
 fn policy(glob: &str) -> Change {
     let deny = BTreeMap::from([("apollo".to_owned(), vec![glob.to_owned()])]);
-    let access = AccessPolicy { allow: BTreeMap::new(), deny };
+    let access = AccessPolicy { deny, ..AccessPolicy::default() };
     Change::PutPolicy { policy: Some(Policy { access, etag: glob.to_owned() }), expected: None }
 }
 

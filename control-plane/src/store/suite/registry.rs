@@ -132,7 +132,7 @@ fn put_listing(name: &str, config_id: &str, tools: &[&str]) -> Change {
 
 fn put_policy(etag: Option<&str>, expected: Option<&str>) -> Change {
     let allow = BTreeMap::from([("apollo".to_owned(), vec!["apollo_*".to_owned(), "\"x\"".to_owned()])]);
-    let access = AccessPolicy { allow, deny: BTreeMap::new() };
+    let access = AccessPolicy { allow, ..AccessPolicy::default() };
     let policy = etag.map(|etag| Policy { access, etag: etag.to_owned() });
     Change::PutPolicy { policy, expected: expected.map(str::to_owned) }
 }

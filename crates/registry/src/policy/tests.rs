@@ -23,7 +23,7 @@ fn policy(allow: &[(&str, &[&str])], deny: &[(&str, &[&str])]) -> AccessPolicy {
     let map = |entries: &[(&str, &[&str])]| {
         entries.iter().map(|(domain, globs)| ((*domain).to_owned(), strings(globs))).collect()
     };
-    AccessPolicy { allow: map(allow), deny: map(deny) }
+    AccessPolicy { allow: map(allow), deny: map(deny), ..AccessPolicy::default() }
 }
 
 /// The textbook definition, for comparison; exponential on purpose.

@@ -51,6 +51,17 @@ pub(super) fn is_harmless(tool: &Tool) -> bool {
     hints.is_some_and(|hints| hints.read_only_hint || hints.idempotent_hint)
 }
 
+/// Whether the tool says of itself that it may destroy something. Whatever is not plainly a no is a yes.
+pub(crate) fn is_destructive(tool: &Tool) -> bool {
+    use serde_json::Value;
+
+    let Some(annotations) = tool.annotations.as_ref() else { return false };
+    let Ok(Value::Object(hints)) = annotations.to_value() else { return true };
+    let is_read_only = hints.get("readOnlyHint") == Some(&Value::Bool(true));
+    let may_destroy = !matches!(hints.get("destructiveHint"), None | Some(Value::Null | Value::Bool(false)));
+    may_destroy && !is_read_only
+}
+
 #[cfg(test)]
 mod tests {
     use toolplane_registry::RawJson;
@@ -70,6 +81,24 @@ mod tests {
         ] {
             let annotations = annotations.map(|text| RawJson::parse(text).unwrap());
             assert_eq!(is_harmless(&Tool { annotations, ..a_tool("t") }), expected);
+        }
+    }
+
+    #[test]
+    fn a_tool_that_may_destroy_something_is_known_by_its_annotations() {
+        for (annotations, expected) in [
+            (None, false),
+            (Some("{}"), false),
+            (Some(r#"{"destructiveHint":true}"#), true),
+            (Some(r#"{"destructiveHint":true,"readOnlyHint":null}"#), true),
+            (Some(r#"{"destructiveHint":"yes"}"#), true),
+            (Some(r#"{"destructiveHint":true,"readOnlyHint":true}"#), false),
+            (Some(r#"{"destructiveHint":false}"#), false),
+            (Some(r#"{"destructiveHint":null}"#), false),
+            (Some("[]"), true),
+        ] {
+            let annotations = annotations.map(|text| RawJson::parse(text).unwrap());
+            assert_eq!(is_destructive(&Tool { annotations, ..a_tool("t") }), expected);
         }
     }
 

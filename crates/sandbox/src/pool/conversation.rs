@@ -1,0 +1,351 @@
+//! One run as the host sees it: a conversation with a worker that may lie.
+//!
+//! | the worker says | taken when | then |
+//! |---|---|---|
+//! | `Taken` | first, and once | the program is never given to another worker |
+//! | `Call` | the tool was sent to it, the number is new, the cap is not reached | the call begins, or waits its turn |
+//! | `Wait` | it does not wait already | it is sent every call that is done, at the latest when one is |
+//! | `Done` | after `Taken` | the run has ended |
+//! | anything else, or too much | never | it is killed: `sandbox_crashed` |
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep_until};
+
+use crate::accounting;
+use crate::engine::at_limit;
+use crate::frames::{self, Answer, AnswerEnd, Done, FromWorker, Run, SentTool, ToWorker};
+use crate::outcome::{Call, Code, Failure, Limit, Outcome, Status, Value};
+use crate::pool::process::Worker;
+use crate::pool::{Answered, Calls, NestedCall, ToolFailure};
+use crate::program::{Limits, Program};
+
+/// How long a worker has to end a program properly when its time is up.
+const GRACE: Duration = Duration::from_millis(150);
+
+/// No sentence or traceback of a worker is longer, in bytes.
+const MAX_TOLD: usize = 32 * 1024;
+
+/// How much of a failure's message a program is told, in bytes.
+const MAX_MESSAGE: usize = 16 * 1024;
+
+/// How many answers of the largest size are held for a program that does not fetch them.
+const HELD_ANSWERS: usize = 4;
+
+/// A call under way, with its number.
+type Running<'a> = Pin<Box<dyn Future<Output = (u32, Answered)> + Send + 'a>>;
+
+/// The end of a conversation.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    /// Whether the program was begun. One that was not may be given to another worker.
+    pub(super) is_taken: bool,
+    /// The worker, where it may take another program.
+    pub(super) left: Option<Worker>,
+}
+
+/// Why a conversation ends before the worker is done.
+enum Broken {
+    /// The pipe, or a frame that is none.
+    Frames(frames::Error),
+    /// A message that makes no sense where it stands.
+    Nonsense(&'static str),
+    /// The host ends it.
+    Limit(Limit),
+}
+
+/// A call as the host keeps it.
+struct Kept {
+    call: Call,
+    begun: Instant,
+}
+
+/// A run under way.
+pub(super) struct Conversation<'a> {
+    program: &'a Program,
+    calls: &'a dyn Calls,
+    worker: Worker,
+    /// Places of the tools that were sent.
+    sent: HashSet<u32>,
+    /// Every call that was taken, by its place in the order.
+    kept: Vec<Kept>,
+    /// The place of each call by the worker's number for it.
+    places: HashMap<u32, usize>,
+    running: FuturesUnordered<Running<'a>>,
+    /// Calls that wait for their turn.
+    waiting: VecDeque<(u32, NestedCall)>,
+    /// Answers that are ready to be sent.
+    answers: Vec<Answer>,
+    is_worker_waiting: bool,
+    /// Whether the worker has begun to run the program.
+    is_taken: bool,
+    deadline: Instant,
+    max_frame: usize,
+}
+
+impl<'a> Conversation<'a> {
+    pub(super) fn new(program: &'a Program, calls: &'a dyn Calls, worker: Worker) -> Self {
+        Self {
+            program,
+            calls,
+            worker,
+            sent: HashSet::new(),
+            kept: Vec::new(),
+            places: HashMap::new(),
+            running: FuturesUnordered::new(),
+            waiting: VecDeque::new(),
+            answers: Vec::new(),
+            is_worker_waiting: false,
+            is_taken: false,
+            deadline: Instant::now() + program.limits.duration,
+            max_frame: frames::max_from_worker(&program.limits),
+        }
+    }
+
+    /// Leads it to its end. A worker that may take another program comes back.
+    pub(super) async fn run(mut self, start_time: Duration) -> Ended {
+        let begun = Instant::now();
+        let ended = self.lead().await;
+        // A worker whose program failed may have had a part in it: it takes no other.
+        let (done, is_sound) = match ended {
+            Ok(done) => {
+                let is_well = done.end.is_ok();
+                if is_well {
+                    self.finish_calls().await;
+                }
+                (done, is_well)
+            }
+            Err(broken) => (self.broken(broken).await, false),
+        };
+        let elapsed = |kept: Kept| match kept.call.status {
+            Status::Abandoned => Call { duration: kept.begun.elapsed(), ..kept.call },
+            _ => kept.call,
+        };
+        let calls = self.kept.into_iter().map(elapsed).collect();
+        let Done { end, stdout, truncated, note } = done;
+        let run_time = begun.elapsed();
+        let outcome = Outcome { end, stdout, truncated, calls, note, start_time, run_time };
+        self.worker.runs_left = self.worker.runs_left.saturating_sub(1);
+        let left = (is_sound && self.worker.runs_left > 0).then_some(self.worker);
+        Ended { outcome, is_taken: self.is_taken, left }
+    }
+
+    /// Sends the program and goes on until the worker is done.
+    async fn lead(&mut self) -> Result<Done, Broken> {
+        self.send_program().await?;
+        loop {
+            let kill_at = sleep_until(self.deadline + GRACE);
+            let up_at = sleep_until(self.deadline);
+            tokio::select! {
+                biased;
+                () = kill_at => return Err(Broken::Limit(Limit::Duration)),
+                () = up_at, if self.is_worker_waiting => {
+                    // What is still under way is given up; the program ends where it waits.
+                    self.is_worker_waiting = false;
+                    self.say(&ToWorker::Abort).await?;
+                }
+                Some((id, answered)) = self.running.next(), if !self.running.is_empty() => self.answered(id, answered),
+                // While calls wait for their turn the pipe holds back what comes next.
+                message = self.worker.incoming.next(&mut self.worker.output, self.max_frame), if self.waiting.is_empty() => {
+                    let message = message.map_err(Broken::Frames)?;
+                    if let Some(done) = self.heard(message)? {
+                        return Ok(done);
+                    }
+                }
+            }
+            if self.is_worker_waiting && !self.answers.is_empty() {
+                self.is_worker_waiting = false;
+                let answers = self.next_answers();
+                self.say(&ToWorker::Answers(answers)).await?;
+            }
+        }
+    }
+
+    async fn send_program(&mut self) -> Result<(), Broken> {
+        let Program { source, tools: _, limits } = self.program;
+        let mentioned = self.program.mentioned();
+        self.sent = mentioned.iter().map(|(place, _)| *place).collect();
+        let tools =
+            mentioned.into_iter().map(|(place, tool)| SentTool { place, tool: tool.clone() }).collect();
+        self.say(&ToWorker::Run(Box::new(Run { source: source.clone(), tools, limits: *limits }))).await
+    }
+
+    /// Sends one message; a worker that does not take it in time is ended.
+    async fn say(&mut self, message: &ToWorker) -> Result<(), Broken> {
+        let frame = frames::encode(message).map_err(Broken::Frames)?;
+        let sending = frames::send(&mut self.worker.input, &frame);
+        match tokio::time::timeout_at(self.deadline + GRACE, sending).await {
+            Ok(sent) => sent.map_err(Broken::Frames),
+            Err(_) => Err(Broken::Limit(Limit::Duration)),
+        }
+    }
+
+    /// Takes one message, if it makes sense here.
+    fn heard(&mut self, message: FromWorker) -> Result<Option<Done>, Broken> {
+        if !self.is_taken && !matches!(message, FromWorker::Taken) {
+            return Err(Broken::Nonsense("it speaks before it has taken the program"));
+        }
+        match message {
+            FromWorker::Taken if self.is_taken => Err(Broken::Nonsense("it takes the program twice")),
+            FromWorker::Taken => {
+                self.is_taken = true;
+                Ok(None)
+            }
+            FromWorker::Call { id, tool, arguments } => {
+                self.called(id, tool, arguments)?;
+                Ok(None)
+            }
+            FromWorker::Wait if self.is_worker_waiting => Err(Broken::Nonsense("it waits twice")),
+            FromWorker::Wait if self.answers.is_empty() && self.running.is_empty() => {
+                Err(Broken::Nonsense("it waits for nothing"))
+            }
+            FromWorker::Wait => {
+                self.is_worker_waiting = true;
+                Ok(None)
+            }
+            FromWorker::Done(done) => {
+                let Limits { result, stdout, .. } = self.program.limits;
+                let is_within = is_within(&done, result, stdout);
+                if is_within {
+                    Ok(Some(*done))
+                } else {
+                    Err(Broken::Nonsense("its result is larger than it may be"))
+                }
+            }
+            FromWorker::Ready => Err(Broken::Nonsense("it greets twice")),
+        }
+    }
+
+    fn called(&mut self, id: u32, tool: u32, arguments: Box<RawValue>) -> Result<(), Broken> {
+        if self.is_worker_waiting {
+            return Err(Broken::Nonsense("it calls while it waits"));
+        }
+        if !self.sent.contains(&tool) {
+            return Err(Broken::Nonsense("it calls a tool that it was not given"));
+        }
+        if arguments.get().len() > frames::MAX_ARGUMENTS {
+            return Err(Broken::Nonsense("its arguments are larger than they may be"));
+        }
+        if self.places.contains_key(&id) {
+            return Err(Broken::Nonsense("it uses a number twice"));
+        }
+        if !arguments.get().trim_start().starts_with('{') {
+            return Err(Broken::Nonsense("its arguments are no object"));
+        }
+        if self.kept.len() >= self.program.limits.calls {
+            return Err(Broken::Limit(Limit::NestedCalls));
+        }
+        let tool =
+            usize::try_from(tool).map_err(|_| Broken::Nonsense("it calls a tool that it was not given"))?;
+        self.places.insert(id, self.kept.len());
+        let call = Call { tool, status: Status::NotStarted, duration: Duration::ZERO };
+        self.kept.push(Kept { call, begun: Instant::now() });
+        self.waiting.push_back((id, NestedCall { tool, arguments }));
+        self.begin_calls();
+        Ok(())
+    }
+
+    /// Begins as many of the waiting calls as may run at one time.
+    fn begin_calls(&mut self) {
+        while self.running.len() < self.program.limits.concurrent_calls.max(1) {
+            let Some((id, call)) = self.waiting.pop_front() else { return };
+            if let Some(kept) = self.places.get(&id).and_then(|&place| self.kept.get_mut(place)) {
+                kept.call.status = Status::Abandoned;
+                kept.begun = Instant::now();
+            }
+            let calls = self.calls;
+            self.running.push(Box::pin(async move { (id, calls.call(call).await) }));
+        }
+    }
+
+    /// As many answers as one message takes; a worker that wants more waits again.
+    fn next_answers(&mut self) -> Vec<Answer> {
+        let mut room = self.program.limits.answer;
+        let fitting = self.answers.iter().take_while(|answer| {
+            let fits = room > 0;
+            room = room.saturating_sub(answer.size());
+            fits
+        });
+        let fitting = fitting.count();
+        self.answers.drain(..fitting).collect()
+    }
+
+    fn answered(&mut self, id: u32, answered: Answered) {
+        self.begin_calls();
+        let Some(kept) = self.places.get(&id).and_then(|&place| self.kept.get_mut(place)) else { return };
+        let max = self.program.limits.answer;
+        let answered = answered.and_then(|json| {
+            let too_large = || ToolFailure {
+                code: "result_too_large".to_owned(),
+                message: format!("the answer is larger than {max} bytes"),
+            };
+            // What the program does not fetch is held here.
+            let held = self.answers.iter().map(Answer::size).sum::<usize>();
+            let is_too_large = json.get().len() > max || held > max.saturating_mul(HELD_ANSWERS);
+            if is_too_large { Err(too_large()) } else { Ok(json) }
+        });
+        kept.call.duration = kept.begun.elapsed();
+        let end = match answered {
+            Ok(json) => {
+                kept.call.status = Status::Done;
+                AnswerEnd::Given(json)
+            }
+            Err(ToolFailure { code, mut message }) => {
+                message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+                kept.call.status = Status::Failed(code.clone());
+                AnswerEnd::Failed { code, message }
+            }
+        };
+        self.answers.push(Answer { id, end });
+    }
+
+    /// Calls that the program started and did not await take effect all the same; they may end, within its time.
+    async fn finish_calls(&mut self) {
+        let deadline = self.deadline;
+        while let Ok(Some((id, answered))) = tokio::time::timeout_at(deadline, self.running.next()).await {
+            self.answered(id, answered);
+        }
+    }
+
+    /// The outcome of a run that the worker did not end.
+    async fn broken(&mut self, broken: Broken) -> Done {
+        let limits = &self.program.limits;
+        let failure = match broken {
+            Broken::Limit(limit) => at_limit(limit, limits),
+            Broken::Nonsense(what) => {
+                tracing::warn!(what, "a code-mode worker said something that makes no sense and was killed");
+                Failure::new(Code::SandboxCrashed, "the sandbox broke the rules and was ended")
+            }
+            Broken::Frames(error) => match self.worker.exit_code().await {
+                Some(accounting::MEMORY_EXIT) => at_limit(Limit::Memory, limits),
+                Some(accounting::ALLOCATIONS_EXIT) => at_limit(Limit::Allocations, limits),
+                code => {
+                    tracing::warn!(%error, ?code, "a code-mode worker ended in the middle of a run");
+                    Failure::new(Code::SandboxCrashed, "the sandbox ended unexpectedly")
+                }
+            },
+        };
+        Done { end: Err(failure), stdout: String::new(), truncated: false, note: None }
+    }
+}
+
+/// Whether the end of a program is no larger than a worker makes it.
+fn is_within(done: &Done, max_result: usize, max_stdout: usize) -> bool {
+    let Done { end, stdout, truncated: _, note } = done;
+    let is_end_within = match end {
+        Ok(Value { text, json }) => {
+            text.len() <= max_result && json.get().len() <= max_result.saturating_mul(6).saturating_add(2)
+        }
+        Err(Failure { message, traceback, hint, .. }) => {
+            let texts = [Some(message), traceback.as_ref(), hint.as_ref()];
+            texts.into_iter().flatten().all(|text| text.len() <= MAX_TOLD)
+        }
+    };
+    let is_note_within = note.as_ref().is_none_or(|note| note.len() <= MAX_TOLD);
+    is_end_within && is_note_within && stdout.len() <= max_stdout.saturating_add(frames::MARKED)
+}

@@ -1,0 +1,105 @@
+//! What is to be run: the source, the tools it may call, its limits.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A program and everything it may use.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Python.
+    pub source: String,
+    /// The tools that it may call; a nested call names one by its place here.
+    pub tools: Vec<Tool>,
+    /// What ends it.
+    pub limits: Limits,
+}
+
+/// A tool as the program sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// What the program calls, see [`crate::identifier`].
+    pub identifier: String,
+    /// Names of the arguments in the order of the signature, for positional ones.
+    pub parameters: Vec<String>,
+}
+
+/// Bounds of one run; each ends the run, and nothing but the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Wall-clock time, waiting for tools included.
+    pub duration: Duration,
+    /// Bytes that are live at one time.
+    pub memory: usize,
+    /// Allocations in all.
+    pub allocations: usize,
+    /// Python frames on top of each other.
+    pub recursion: usize,
+    /// Calls of tools.
+    pub calls: usize,
+    /// Calls of tools at one time; the others wait their turn.
+    pub concurrent_calls: usize,
+    /// Bytes of Python source.
+    pub source: usize,
+    /// Bytes of the result, as text and as JSON.
+    pub result: usize,
+    /// Bytes of what is printed; more is cut off, with a mark.
+    pub stdout: usize,
+    /// Bytes of one answer of a tool; more is a failure of that call.
+    pub answer: usize,
+}
+
+/// The largest source that is ever taken: the parser's recursion is within the worker's stack up to here.
+pub const MAX_SOURCE: usize = 256 * 1024;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            duration: Duration::from_secs(30),
+            memory: 256 * 1024 * 1024,
+            allocations: 10_000_000,
+            recursion: 200,
+            calls: 50,
+            concurrent_calls: 16,
+            source: MAX_SOURCE,
+            result: 1024 * 1024,
+            stdout: 64 * 1024,
+            answer: 8 * 1024 * 1024,
+        }
+    }
+}
+
+impl Program {
+    /// The tools whose identifier occurs in the source as a word, by place.
+    ///
+    /// A program cannot reach a name that it does not spell, so the others need not be sent.
+    pub(crate) fn mentioned(&self) -> Vec<(u32, &Tool)> {
+        let words: std::collections::HashSet<&str> = self
+            .source
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .filter(|word| !word.is_empty())
+            .collect();
+        let numbered = self.tools.iter().enumerate();
+        numbered
+            .filter(|(_, tool)| words.contains(tool.identifier.as_str()))
+            .filter_map(|(place, tool)| Some((u32::try_from(place).ok()?, tool)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_tools_that_the_source_spells_are_sent() {
+        let tool = |identifier: &str| Tool { identifier: identifier.to_owned(), parameters: Vec::new() };
+        let program = Program {
+            source: "await search(q='x')\nx.search_all".to_owned(),
+            tools: vec![tool("sear"), tool("search"), tool("search_all"), tool("q2")],
+            limits: Limits::default(),
+        };
+        let places: Vec<u32> = program.mentioned().into_iter().map(|(place, _)| place).collect();
+        assert_eq!(places, [1, 2]);
+    }
+}

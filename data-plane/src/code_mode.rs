@@ -1,0 +1,54 @@
+//! Code mode: programs that call tools.
+//!
+//! Owns who may run one at a time, what a program sees, how its calls are made and what is noted of it. A nested call
+//! goes the way of a direct one: `execute_tool` makes both. The program itself runs in a process of
+//! [`toolplane_sandbox`], which knows none of this.
+
+mod audit;
+mod bindings;
+mod limits;
+mod run;
+
+use std::io;
+use std::sync::Arc;
+
+pub use self::audit::TARGET as AUDIT_TARGET;
+pub(crate) use self::bindings::Bindings;
+pub use self::limits::Settings;
+use self::limits::{Places, Turn};
+pub(crate) use self::run::Run;
+use crate::caller::Caller;
+
+/// Everything that runs share. Absent where code mode is off.
+#[derive(Debug)]
+pub(crate) struct CodeMode {
+    settings: Settings,
+    pool: toolplane_sandbox::Pool,
+    places: Arc<Places>,
+}
+
+/// Why a program has to wait for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The node runs as many as it may.
+    Node,
+    /// This caller does.
+    Caller,
+}
+
+impl CodeMode {
+    /// Makes the first workers ready. Call it within a Tokio runtime.
+    pub(crate) fn new(settings: &Settings) -> io::Result<Self> {
+        let pool = toolplane_sandbox::Pool::new(settings.pool())?;
+        Ok(Self { settings: settings.clone(), pool, places: Arc::new(Places::new(settings)) })
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A place for one program of this caller.
+    pub(crate) fn turn(&self, caller: &Caller) -> Result<Turn, Full> {
+        Places::take(&self.places, caller)
+    }
+}
