@@ -78,6 +78,17 @@ impl Member {
         phase: Phase,
         answer: impl Future<Output = Result<T, Error>> + Send,
     ) -> Result<Option<T>, Refusal> {
+        self.ask_after(false, phase, answer).await
+    }
+
+    /// The same for a later phase of an execution. Where the rules let the execution go on without the hook, it may
+    /// never have heard of the call: that it says so is then no reason to refuse what has been done already.
+    pub(super) async fn ask_after<T>(
+        &self,
+        was_passed_over: bool,
+        phase: Phase,
+        answer: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<Option<T>, Refusal> {
         let asked = self.metrics.hook_call(&self.name, phase.word());
         let answer = match self.places.try_acquire() {
             Err(_) => Err(Failure::Overloaded.into()),
@@ -93,6 +104,10 @@ impl Member {
             Err(Error::Denied(denial)) => {
                 asked.ended("denied");
                 Err(Refusal::Denied(denial))
+            }
+            Err(Error::Failed(Failure::UnknownCall | Failure::Restarted)) if was_passed_over => {
+                asked.ended("passed_over");
+                Ok(None)
             }
             Err(Error::Failed(failure)) => {
                 asked.ended(failure.word());

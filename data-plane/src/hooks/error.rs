@@ -33,6 +33,9 @@ pub enum Failure {
     /// It was restarted since the call began, so what it knew of the call is gone.
     #[error("it was restarted since the call began")]
     Restarted,
+    /// It does not know the call, though it was there when the call began.
+    #[error("it does not know the call")]
+    UnknownCall,
     /// Too many of its answers are awaited already.
     #[error("too many answers are awaited already")]
     Overloaded,
@@ -98,6 +101,7 @@ impl Failure {
             Self::TimedOut => "timeout",
             Self::Invalid(_) => "invalid",
             Self::Restarted => "restarted",
+            Self::UnknownCall => "unknown_call",
             Self::Overloaded => "overloaded",
         }
     }

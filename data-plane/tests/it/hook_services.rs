@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use toolplane_data_plane::hooks::{Configured, Phase, Place, Rules, Service};
+use toolplane_data_plane::hooks::{Configured, OnFailure, Phase, Place, Rules, Service};
 use toolplane_data_plane::{Address, Options};
 use toolplane_proto::hooks as wire;
 use toolplane_testkit::fake_upstream::Fault;
@@ -119,6 +119,22 @@ async fn a_call_that_spans_a_restart_is_refused_and_the_next_one_is_not() {
         world.upstream.release();
     });
     assert_eq!(code(&result), "hook_failed");
+}
+
+#[tokio::test]
+async fn a_call_that_went_on_without_a_hook_is_not_refused_for_being_unknown_to_it() {
+    let hooks = FakeHooks::start().await;
+    let mut configured = configured(&hooks, PATIENCE);
+    configured.rules.on_failure.insert(Phase::BeforeExecute, OnFailure::FailOpen);
+    let world = World::start(&["say"], Options { hooks: vec![configured], ..Options::default() }).await;
+    hooks.behave(Behavior::Misses);
+    let result = say(&world.node, &[("x-user", "ann")]).await;
+    assert_eq!(code(&result), "ok");
+    assert_eq!(inner(&result)["by"], Value::Null, "nothing of the hook is in it");
+    assert_eq!((hooks.count("transform_result"), hooks.count("after_execute")), (1, 1), "it is asked");
+    // A call that it was told of is another matter.
+    hooks.behave(Behavior::Forgets);
+    assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "hook_failed");
 }
 
 #[tokio::test]

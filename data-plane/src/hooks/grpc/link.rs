@@ -237,7 +237,7 @@ impl Link {
         }
         match status.code() {
             Code::Unavailable => Failure::Unavailable(words.to_owned()),
-            Code::FailedPrecondition => Failure::Restarted,
+            Code::FailedPrecondition => Failure::UnknownCall,
             Code::DeadlineExceeded => Failure::TimedOut,
             Code::ResourceExhausted => Failure::Overloaded,
             Code::OutOfRange | Code::DataLoss => Failure::Invalid(words.to_owned()),

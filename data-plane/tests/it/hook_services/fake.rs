@@ -31,6 +31,10 @@ pub(crate) enum Behavior {
     BrokenHeader,
     OddCode,
     TooLarge,
+    /// Fails before an execution, and knows nothing of the call from then on.
+    Misses,
+    /// Forgets the call once it is executed.
+    Forgets,
 }
 
 pub(crate) struct FakeHooks {
@@ -174,6 +178,12 @@ impl Started {
         match behavior {
             Behavior::Hang => std::future::pending().await,
             Behavior::Fail => Err(Status::unknown("secret words")),
+            Behavior::Misses if phase == Phase::BeforeExecute => Err(Status::unknown("no")),
+            Behavior::Misses | Behavior::Forgets
+                if matches!(phase, Phase::TransformResult | Phase::AfterExecute) =>
+            {
+                Err(Status::failed_precondition("no such call"))
+            }
             _ => Ok((behavior, call)),
         }
     }
