@@ -29,6 +29,10 @@ use crate::channel::{self, Connected, Connection, Connector, cause};
 
 /// How long connecting and describing may take together.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// How often a service is pinged that owes answers. Servers of gRPC close a connection on which they are pinged more often
+/// than every five minutes, or while nobody asks anything; deadlines notice a dead service sooner in any case.
+const PING_EVERY: Duration = Duration::from_secs(330);
+const PONG_DEADLINE: Duration = Duration::from_secs(20);
 /// The waits between attempts: from the first to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -149,9 +153,9 @@ impl Line {
         let connector =
             Once { connector: Connector::new(address, tls), used: Arc::default(), gone: gone.clone() };
         let endpoint = channel::endpoint(address)
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .keep_alive_while_idle(true)
+            .http2_keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PONG_DEADLINE)
+            .keep_alive_while_idle(false)
             .tcp_nodelay(true);
         let channel = endpoint.connect_with_connector(connector).await.map_err(|error| cause(&error))?;
         let mut client = HookServiceClient::new(channel).max_decoding_message_size(*max_answer_bytes);
