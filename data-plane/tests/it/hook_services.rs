@@ -138,6 +138,20 @@ async fn a_call_that_went_on_without_a_hook_is_not_refused_for_being_unknown_to_
 }
 
 #[tokio::test]
+async fn a_stream_that_is_taken_back_is_no_lost_connection() {
+    let hooks = FakeHooks::start().await;
+    let world = world(&hooks, PATIENCE).await;
+    assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
+    for _ in 0..3 {
+        hooks.reset_streams(true);
+        assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "hook_failed");
+        hooks.reset_streams(false);
+        assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
+    }
+    assert_eq!(hooks.described(), 1, "it is one connection throughout");
+}
+
+#[tokio::test]
 async fn a_service_that_never_was_there_refuses_calls_and_not_the_start() {
     let mut hooks = FakeHooks::start().await;
     hooks.stop().await;

@@ -15,6 +15,7 @@ use futures::StreamExt as _;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::{Channel, Uri};
@@ -36,6 +37,8 @@ const PONG_DEADLINE: Duration = Duration::from_secs(20);
 /// The waits between attempts: from the first to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// A connection that lived that long is made again at once; after shorter ones the waits grow.
+const LONG_LIFE: Duration = Duration::from_secs(10);
 /// For how many attempts calls wait: a service that is restarted is back by then.
 const PATIENT_ATTEMPTS: u32 = 5;
 /// How many ends of calls are told at once, and how long each may take.
@@ -187,12 +190,16 @@ impl Line {
             let attempt = tokio::time::timeout(CONNECT_DEADLINE, self.connect()).await;
             match attempt.unwrap_or_else(|_| Err("it did not answer in time".to_owned())) {
                 Ok(link) => {
-                    let gone = link.gone.clone();
+                    let (gone, began) = (link.gone.clone(), Instant::now());
                     self.state.send_replace(State::Up(Arc::new(link)));
-                    (wait, failures) = (FIRST_WAIT, 0);
+                    failures = 0;
                     gone.cancelled().await;
                     tracing::warn!(hook.name = self.name, "lost the connection to a hook service");
                     self.state.send_replace(State::Connecting);
+                    if began.elapsed() >= LONG_LIFE {
+                        wait = FIRST_WAIT;
+                        continue;
+                    }
                 }
                 Err(reason) => {
                     failures = failures.saturating_add(1);
@@ -202,10 +209,10 @@ impl Line {
                     if failures >= PATIENT_ATTEMPTS {
                         self.state.send_replace(State::Down(reason));
                     }
-                    tokio::time::sleep(wait).await;
-                    wait = (2 * wait).min(LONGEST_WAIT);
                 }
             }
+            tokio::time::sleep(wait).await;
+            wait = (2 * wait).min(LONGEST_WAIT);
         }
     }
 
@@ -234,7 +241,7 @@ impl Link {
     /// What it means that a request failed.
     pub(super) fn failure(&self, status: &Status) -> Failure {
         let words = status.message();
-        if self.gone.is_cancelled() || std::error::Error::source(status).is_some() {
+        if self.gone.is_cancelled() || is_of_the_connection(status) {
             // Who comes next need not find out by itself.
             self.gone.cancel();
             return Failure::Unavailable(cause(status));
@@ -248,6 +255,14 @@ impl Link {
             _ => Failure::Failed(words.to_owned()),
         }
     }
+}
+
+/// Whether the connection is of no use any more. A service that takes back a single stream is still there for the others.
+fn is_of_the_connection(status: &Status) -> bool {
+    let mut causes =
+        std::iter::successors(std::error::Error::source(status), |error| error.source()).peekable();
+    causes.peek().is_some()
+        && !causes.any(|error| error.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset))
 }
 
 // ---- Background ----

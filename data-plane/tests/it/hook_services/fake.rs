@@ -1,7 +1,8 @@
 //! A hook service that does as it is told, in a runtime of its own, so that it can be killed at any moment.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
@@ -9,12 +10,15 @@ use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::wrappers::UnixListenerStream;
+use tonic::body::Body;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use toolplane_data_plane::hooks::Phase;
 use toolplane_proto::hooks as wire;
 use toolplane_proto::hooks::authenticate_response::Outcome;
 use toolplane_proto::hooks::hook_service_server::{HookService, HookServiceServer};
+use tower::BoxError;
+use tower::util::MapResultLayer;
 
 use crate::harness::PATIENCE;
 
@@ -52,6 +56,9 @@ struct Shared {
     asked: Mutex<Vec<(&'static str, wire::Call)>>,
     count: watch::Sender<usize>,
     starts: AtomicUsize,
+    described: AtomicUsize,
+    /// Takes back every stream, and nothing but the stream.
+    resets: AtomicBool,
     ended: mpsc::UnboundedSender<String>,
 }
 
@@ -72,6 +79,8 @@ impl FakeHooks {
             asked: Mutex::default(),
             count: watch::Sender::new(0),
             starts: AtomicUsize::new(0),
+            described: AtomicUsize::new(0),
+            resets: AtomicBool::new(false),
             ended: sender,
         });
         let mut hooks = Self { folder: TempDir::new().unwrap(), runtime: None, shared, ended };
@@ -94,8 +103,16 @@ impl FakeHooks {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listening = runtime.spawn(async move { UnixListener::bind(&socket).unwrap() }).await.unwrap();
+        let resets = Arc::clone(&shared);
+        let resetting = MapResultLayer::new(move |answer: Result<http::Response<Body>, Infallible>| {
+            match resets.resets.load(Ordering::SeqCst) {
+                true => Err(BoxError::from("a reset")),
+                false => answer.map_err(BoxError::from),
+            }
+        });
         runtime.spawn(
             Server::builder()
+                .layer(resetting)
                 .add_service(HookServiceServer::new(Started { shared, instance }))
                 .serve_with_incoming(UnixListenerStream::new(listening)),
         );
@@ -117,6 +134,16 @@ impl FakeHooks {
 
     pub(crate) fn behave(&self, behavior: Behavior) {
         *self.shared.behavior.lock().unwrap() = behavior;
+    }
+
+    /// Whether it takes back every stream from now on.
+    pub(crate) fn reset_streams(&self, resets: bool) {
+        self.shared.resets.store(resets, Ordering::SeqCst);
+    }
+
+    /// How often a node asked what it is: once per connection.
+    pub(crate) fn described(&self) -> usize {
+        self.shared.described.load(Ordering::SeqCst)
     }
 
     /// Answers this phase never again in this start.
@@ -199,6 +226,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl HookService for Started {
     async fn describe(&self, _: Request<wire::DescribeRequest>) -> Answer<wire::DescribeResponse> {
+        self.shared.described.fetch_add(1, Ordering::SeqCst);
         Ok(Response::new(wire::DescribeResponse {
             name: "fake".to_owned(),
             instance: self.instance.clone(),
