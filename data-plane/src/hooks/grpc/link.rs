@@ -250,7 +250,6 @@ impl Link {
             Code::Unavailable => Failure::Unavailable(words.to_owned()),
             Code::FailedPrecondition => Failure::UnknownCall,
             Code::DeadlineExceeded => Failure::TimedOut,
-            Code::ResourceExhausted => Failure::Overloaded,
             Code::OutOfRange | Code::DataLoss => Failure::Invalid(words.to_owned()),
             _ => Failure::Failed(words.to_owned()),
         }
