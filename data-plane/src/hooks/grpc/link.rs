@@ -24,6 +24,7 @@ use toolplane_proto::hooks::hook_service_client::HookServiceClient;
 use toolplane_proto::hooks::{DescribeRequest, EndCallRequest};
 use toolplane_registry::policy::Globs;
 
+use super::super::error::brief;
 use super::super::{Failure, Phases};
 use super::{Service, phase_of};
 use crate::channel::{self, Connected, Connection, Connector, cause};
@@ -177,7 +178,7 @@ impl Line {
         self.wants_end_call.store(described.wants_end_call, Ordering::Relaxed);
         tracing::info!(
             hook.name = self.name,
-            hook.service = described.name,
+            hook.service = brief(&described.name),
             hook.phases = ?phases,
             "connected to a hook service"
         );
@@ -202,6 +203,7 @@ impl Line {
                     }
                 }
                 Err(reason) => {
+                    let reason = brief(&reason);
                     failures = failures.saturating_add(1);
                     if failures == PATIENT_ATTEMPTS {
                         tracing::warn!(hook.name = self.name, "a hook service cannot be reached: {reason}");
