@@ -73,8 +73,13 @@ impl Remote {
     }
 
     /// The connection that a call goes by, and what the service is told of the call.
-    async fn begin(&self, context: &Context<'_>) -> Result<(Arc<Link>, Option<wire::Call>), Failure> {
+    async fn begin(
+        &self,
+        phase: Phase,
+        context: &Context<'_>,
+    ) -> Result<(Arc<Link>, Option<wire::Call>), Failure> {
         let link = self.line.link().await?;
+        link.takes_part(phase)?;
         let began = context.began_with.get_or_init(|| Arc::clone(&link.instance));
         if **began != *link.instance {
             return Err(Failure::Restarted);
@@ -114,7 +119,7 @@ impl Hook for Remote {
     }
 
     async fn authenticate(&self, context: &Context<'_>) -> Result<Option<Identity>, Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::Authenticate, context).await?;
         let answer = ask!(link, authenticate, wire::AuthenticateRequest { call });
         match answer.outcome {
             None => Ok(None),
@@ -137,7 +142,7 @@ impl Hook for Remote {
         while let Some(rest) = tools.get(first..).filter(|rest| first == 0 || !rest.is_empty()) {
             let listed = message::list(rest, MAX_LIST_BYTES);
             let count = listed.len();
-            let (link, call) = self.begin(context).await?;
+            let (link, call) = self.begin(Phase::FilterTools, context).await?;
             let request =
                 wire::FilterToolsRequest { call, tools: listed, domain: domain.map(ToOwned::to_owned) };
             let answer = ask!(link, filter_tools, request);
@@ -158,7 +163,7 @@ impl Hook for Remote {
     }
 
     async fn authorize_code(&self, context: &Context<'_>) -> Result<bool, Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::AuthorizeCode, context).await?;
         Ok(ask!(link, authorize_code, wire::AuthorizeCodeRequest { call }).is_allowed)
     }
 
@@ -167,7 +172,7 @@ impl Hook for Remote {
         context: &Context<'_>,
         execution: &Execution<'_>,
     ) -> Result<Changes, Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::BeforeExecute, context).await?;
         let request = wire::BeforeExecuteRequest {
             call,
             tool: Some(message::tool(execution.tool, true)),
@@ -196,7 +201,7 @@ impl Hook for Remote {
         execution: &Execution<'_>,
         result: &RawJson,
     ) -> Result<Option<RawJson>, Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::TransformResult, context).await?;
         let mut request = request_of!(wire::TransformResultRequest, call, execution);
         request.result = result.as_str().to_owned();
         let wire::TransformResultResponse { denial, result } = ask!(link, transform_result, request);
@@ -213,7 +218,7 @@ impl Hook for Remote {
         text: &str,
         is_error: bool,
     ) -> Result<Option<String>, Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::AfterExecute, context).await?;
         let mut request = request_of!(wire::AfterExecuteRequest, call, execution);
         (request.text, request.is_error) = (text.to_owned(), is_error);
         let wire::AfterExecuteResponse { denial, text } = ask!(link, after_execute, request);
@@ -229,7 +234,7 @@ impl Hook for Remote {
         execution: &Execution<'_>,
         reported: &Reported<'_>,
     ) -> Result<(), Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::ReportError, context).await?;
         let mut request = request_of!(wire::ReportErrorRequest, call, execution);
         (request.error, request.code) = (reported.error.to_owned(), reported.code.to_owned());
         request.is_from_upstream = reported.is_from_upstream;

@@ -152,6 +152,42 @@ async fn a_stream_that_is_taken_back_is_no_lost_connection() {
 }
 
 #[tokio::test]
+async fn a_service_that_comes_back_with_less_opens_nothing() {
+    let mut hooks = FakeHooks::start().await;
+    let world = world(&hooks, PATIENCE).await;
+    assert_eq!(code(&say(&world.node, &[("x-user", "mallory")]).await), "quota");
+    hooks.describe_as(wire::DescribeResponse { phases: vec![999], ..wire::DescribeResponse::default() });
+    hooks.restart().await;
+    assert_eq!(code(&say(&world.node, &[("x-user", "mallory")]).await), "hook_failed");
+    hooks.describe_as(wire::DescribeResponse {
+        phases: phase_numbers(),
+        headers: vec!["x-*".to_owned()],
+        ..wire::DescribeResponse::default()
+    });
+    hooks.restart().await;
+    assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
+}
+
+#[tokio::test]
+async fn a_service_that_says_too_much_of_itself_is_not_connected_to() {
+    let mut hooks = FakeHooks::start().await;
+    hooks.stop().await;
+    let usual = || wire::DescribeResponse { phases: phase_numbers(), ..wire::DescribeResponse::default() };
+    for description in [
+        wire::DescribeResponse { instance: "x".repeat(129), ..usual() },
+        wire::DescribeResponse { headers: vec!["x".to_owned(); 65], ..usual() },
+        wire::DescribeResponse { headers: vec!["x".repeat(257)], ..usual() },
+        wire::DescribeResponse { phases: vec![1; 65], ..usual() },
+    ] {
+        hooks.describe_as(description);
+        hooks.restart().await;
+        let world = world(&hooks, Duration::from_millis(500)).await;
+        assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "hook_failed");
+        assert_eq!(hooks.asked(), [], "it is asked nothing");
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_never_was_there_refuses_calls_and_not_the_start() {
     let mut hooks = FakeHooks::start().await;
     hooks.stop().await;

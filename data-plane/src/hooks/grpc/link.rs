@@ -21,11 +21,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::{Channel, Uri};
 use tonic::{Code, Status};
 use toolplane_proto::hooks::hook_service_client::HookServiceClient;
-use toolplane_proto::hooks::{DescribeRequest, EndCallRequest};
+use toolplane_proto::hooks::{DescribeRequest, DescribeResponse, EndCallRequest};
 use toolplane_registry::policy::Globs;
 
 use super::super::error::brief;
-use super::super::{Failure, Phases};
+use super::super::{Failure, Phase, Phases};
 use super::{Service, phase_of};
 use crate::channel::{self, Connected, Connection, Connector, cause};
 
@@ -42,6 +42,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const LONG_LIFE: Duration = Duration::from_secs(10);
 /// For how many attempts calls wait: a service that is restarted is back by then.
 const PATIENT_ATTEMPTS: u32 = 5;
+/// How much a service may say of itself.
+const MAX_INSTANCE_BYTES: usize = 128;
+const MAX_PHASES: usize = 64;
+const MAX_GLOBS: usize = 64;
+const MAX_GLOB_BYTES: usize = 256;
 /// How many ends of calls are told at once, and how long each may take.
 const ENDINGS_AT_ONCE: usize = 32;
 const ENDING_DEADLINE: Duration = Duration::from_secs(5);
@@ -52,6 +57,8 @@ pub(super) struct Link {
     client: HookServiceClient<Channel>,
     pub(super) instance: Arc<str>,
     pub(super) headers: Option<Globs>,
+    /// The phases that this start takes no part in, though an earlier one did.
+    missing: Phases,
     /// Cancelled when the connection is gone.
     gone: CancellationToken,
 }
@@ -66,6 +73,8 @@ pub(super) struct Line {
     /// What the service last said it takes part in. Until it said so, everything is asked, so that a service that never
     /// was there is not taken for one that wants nothing.
     phases: AtomicU8,
+    /// What it ever said it takes part in.
+    announced: AtomicU8,
     wants_end_call: AtomicBool,
 }
 
@@ -115,6 +124,7 @@ impl Line {
             service: service.clone(),
             state: watch::Sender::new(State::Connecting),
             phases: AtomicU8::new(Phases::all().bits()),
+            announced: AtomicU8::new(0),
             wants_end_call: AtomicBool::new(false),
         }
     }
@@ -166,15 +176,19 @@ impl Line {
         let request = DescribeRequest { node_build: self.build.clone() };
         let described =
             client.describe(request).await.map_err(|status| status.message().to_owned())?.into_inner();
-        if described.instance.is_empty() {
-            return Err("it does not say which start of it this is".to_owned());
-        }
+        check(&described)?;
         let headers = (!described.headers.is_empty())
             .then(|| Globs::compile(&described.headers))
             .transpose()
             .map_err(|rejection| rejection.to_string())?;
         let phases: Phases = described.phases.iter().filter_map(|phase| phase_of(*phase)).collect();
-        self.phases.store(phases.bits(), Ordering::Relaxed);
+        let missing = self.announce(phases);
+        if described.phases.iter().any(|phase| phase_of(*phase).is_none()) {
+            tracing::warn!(
+                hook.name = self.name,
+                "a hook service wants a phase that this build does not know"
+            );
+        }
         self.wants_end_call.store(described.wants_end_call, Ordering::Relaxed);
         tracing::info!(
             hook.name = self.name,
@@ -182,7 +196,27 @@ impl Line {
             hook.phases = ?phases,
             "connected to a hook service"
         );
-        Ok(Link { client, instance: described.instance.into(), headers, gone })
+        Ok(Link { client, instance: described.instance.into(), headers, missing, gone })
+    }
+
+    /// Takes note of what a start of the service takes part in; gives back what earlier ones did and it does not. Those
+    /// phases are still asked for, and fail: a service that comes back with less must not open what it guarded.
+    fn announce(&self, phases: Phases) -> Phases {
+        let before = Phases::from_bits(self.announced.fetch_or(phases.bits(), Ordering::Relaxed));
+        self.phases.store(before.bits() | phases.bits(), Ordering::Relaxed);
+        let missing: Phases = Phase::ALL
+            .into_iter()
+            .filter(|phase| before.contains(*phase) && !phases.contains(*phase))
+            .collect();
+        if !missing.is_empty() {
+            tracing::warn!(
+                hook.name = self.name,
+                hook.phases = ?missing,
+                "a hook service no longer takes part in phases that it took part in before; they fail until it does or \
+                 the node is restarted"
+            );
+        }
+        missing
     }
 
     async fn follow(&self) {
@@ -233,9 +267,32 @@ impl Line {
     }
 }
 
+/// Refuses a description that is larger than any has to be.
+fn check(described: &DescribeResponse) -> Result<(), String> {
+    let DescribeResponse { instance, phases, headers, .. } = described;
+    if instance.is_empty() {
+        return Err("it does not say which start of it this is".to_owned());
+    }
+    if instance.len() > MAX_INSTANCE_BYTES || phases.len() > MAX_PHASES {
+        return Err("it says more of itself than it may".to_owned());
+    }
+    if headers.len() > MAX_GLOBS || headers.iter().any(|glob| glob.len() > MAX_GLOB_BYTES) {
+        return Err("it asks for headers in too many words".to_owned());
+    }
+    Ok(())
+}
+
 // ---- Link ----
 
 impl Link {
+    /// Fails for a phase that this start dropped.
+    pub(super) fn takes_part(&self, phase: Phase) -> Result<(), Failure> {
+        if self.missing.contains(phase) {
+            return Err(Failure::Failed("it no longer takes part in this phase".to_owned()));
+        }
+        Ok(())
+    }
+
     pub(super) fn client(&self) -> HookServiceClient<Channel> {
         self.client.clone()
     }

@@ -59,6 +59,8 @@ struct Shared {
     described: AtomicUsize,
     /// Takes back every stream, and nothing but the stream.
     resets: AtomicBool,
+    /// What it says of itself, where that is not the usual.
+    description: Mutex<Option<wire::DescribeResponse>>,
     ended: mpsc::UnboundedSender<String>,
 }
 
@@ -81,6 +83,7 @@ impl FakeHooks {
             starts: AtomicUsize::new(0),
             described: AtomicUsize::new(0),
             resets: AtomicBool::new(false),
+            description: Mutex::default(),
             ended: sender,
         });
         let mut hooks = Self { folder: TempDir::new().unwrap(), runtime: None, shared, ended };
@@ -139,6 +142,11 @@ impl FakeHooks {
     /// Whether it takes back every stream from now on.
     pub(crate) fn reset_streams(&self, resets: bool) {
         self.shared.resets.store(resets, Ordering::SeqCst);
+    }
+
+    /// What it says of itself from its next start on. Without an instance it names the start.
+    pub(crate) fn describe_as(&self, description: wire::DescribeResponse) {
+        *self.shared.description.lock().unwrap() = Some(description);
     }
 
     /// How often a node asked what it is: once per connection.
@@ -227,13 +235,18 @@ type Answer<T> = Result<Response<T>, Status>;
 impl HookService for Started {
     async fn describe(&self, _: Request<wire::DescribeRequest>) -> Answer<wire::DescribeResponse> {
         self.shared.described.fetch_add(1, Ordering::SeqCst);
-        Ok(Response::new(wire::DescribeResponse {
+        let usual = || wire::DescribeResponse {
             name: "fake".to_owned(),
-            instance: self.instance.clone(),
+            instance: String::new(),
             phases: super::phase_numbers(),
             wants_end_call: true,
             headers: vec!["x-*".to_owned()],
-        }))
+        };
+        let mut description = self.shared.description.lock().unwrap().clone().unwrap_or_else(usual);
+        if description.instance.is_empty() {
+            description.instance.clone_from(&self.instance);
+        }
+        Ok(Response::new(description))
     }
 
     async fn authenticate(
