@@ -42,7 +42,7 @@ pub struct Service {
     pub headers: Option<Vec<String>>,
     /// Lets the caller's headers travel in the clear to another machine.
     pub allow_plain: bool,
-    /// Largest answer that is read.
+    /// Largest answer about a result that is read; what other phases answer is held to four megabytes besides.
     pub max_answer_bytes: usize,
 }
 
@@ -108,7 +108,10 @@ impl Remote {
 /// Takes a failed request for what it means.
 macro_rules! ask {
     ($link:expr, $method:ident, $request:expr) => {
-        $link.client().$method($request).await.map_err(|status| $link.failure(&status))?.into_inner()
+        ask!($link.client(), $link, $method, $request)
+    };
+    ($client:expr, $link:expr, $method:ident, $request:expr) => {
+        $client.$method($request).await.map_err(|status| $link.failure(&status))?.into_inner()
     };
 }
 
@@ -146,6 +149,9 @@ impl Hook for Remote {
             let request =
                 wire::FilterToolsRequest { call, tools: listed, domain: domain.map(ToOwned::to_owned) };
             let answer = ask!(link, filter_tools, request);
+            if answer.visible.len() > count {
+                return Err(Failure::Invalid("it names more tools than it was asked about".to_owned()).into());
+            }
             for position in answer.visible {
                 let position = usize::try_from(position).ok().filter(|position| *position < count);
                 let position = position.ok_or_else(|| {
@@ -204,7 +210,8 @@ impl Hook for Remote {
         let (link, call) = self.begin(Phase::TransformResult, context).await?;
         let mut request = request_of!(wire::TransformResultRequest, call, execution);
         request.result = result.as_str().to_owned();
-        let wire::TransformResultResponse { denial, result } = ask!(link, transform_result, request);
+        let wire::TransformResultResponse { denial, result } =
+            ask!(link.whole_client(), link, transform_result, request);
         match denial {
             Some(denial) => Err(denied(denial)),
             None => Ok(result.map(|text| json("the result", &text)).transpose()?),
@@ -221,7 +228,8 @@ impl Hook for Remote {
         let (link, call) = self.begin(Phase::AfterExecute, context).await?;
         let mut request = request_of!(wire::AfterExecuteRequest, call, execution);
         (request.text, request.is_error) = (text.to_owned(), is_error);
-        let wire::AfterExecuteResponse { denial, text } = ask!(link, after_execute, request);
+        let wire::AfterExecuteResponse { denial, text } =
+            ask!(link.whole_client(), link, after_execute, request);
         match denial {
             Some(denial) => Err(denied(denial)),
             None => Ok(text),

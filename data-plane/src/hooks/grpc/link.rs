@@ -42,6 +42,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const LONG_LIFE: Duration = Duration::from_secs(10);
 /// For how many attempts calls wait: a service that is restarted is back by then.
 const PATIENT_ATTEMPTS: u32 = 5;
+/// Largest answer that holds no result.
+const MAX_SMALL_ANSWER_BYTES: usize = 4 << 20;
 /// How much a service may say of itself.
 const MAX_INSTANCE_BYTES: usize = 128;
 const MAX_PHASES: usize = 64;
@@ -59,6 +61,7 @@ pub(super) struct Link {
     pub(super) headers: Option<Globs>,
     /// The phases that this start takes no part in, though an earlier one did.
     missing: Phases,
+    max_answer_bytes: usize,
     /// Cancelled when the connection is gone.
     gone: CancellationToken,
 }
@@ -172,7 +175,8 @@ impl Line {
             .keep_alive_while_idle(false)
             .tcp_nodelay(true);
         let channel = endpoint.connect_with_connector(connector).await.map_err(|error| cause(&error))?;
-        let mut client = HookServiceClient::new(channel).max_decoding_message_size(*max_answer_bytes);
+        // Until it has said what it is, it gets to say no more than the usual four megabytes.
+        let mut client = HookServiceClient::new(channel);
         let request = DescribeRequest { node_build: self.build.clone() };
         let described =
             client.describe(request).await.map_err(|status| status.message().to_owned())?.into_inner();
@@ -196,7 +200,14 @@ impl Line {
             hook.phases = ?phases,
             "connected to a hook service"
         );
-        Ok(Link { client, instance: described.instance.into(), headers, missing, gone })
+        Ok(Link {
+            client,
+            instance: described.instance.into(),
+            headers,
+            missing,
+            max_answer_bytes: *max_answer_bytes,
+            gone,
+        })
     }
 
     /// Takes note of what a start of the service takes part in; gives back what earlier ones did and it does not. Those
@@ -293,8 +304,14 @@ impl Link {
         Ok(())
     }
 
+    /// For questions whose answers are small.
     pub(super) fn client(&self) -> HookServiceClient<Channel> {
-        self.client.clone()
+        self.client.clone().max_decoding_message_size(self.max_answer_bytes.min(MAX_SMALL_ANSWER_BYTES))
+    }
+
+    /// For questions that are answered with a result.
+    pub(super) fn whole_client(&self) -> HookServiceClient<Channel> {
+        self.client.clone().max_decoding_message_size(self.max_answer_bytes)
     }
 
     /// What it means that a request failed.

@@ -29,6 +29,10 @@ pub(crate) enum Behavior {
     Hang,
     Fail,
     UnknownPosition,
+    /// Names the same tool over and over.
+    Repeats,
+    /// Changes arguments into more than any are.
+    TooMuch,
     NoJson,
     NoObject,
     ForbiddenHeader,
@@ -280,6 +284,9 @@ impl HookService for Started {
         if behavior == Behavior::UnknownPosition {
             visible.push(99);
         }
+        if behavior == Behavior::Repeats {
+            visible = vec![0; tools.len() + 1];
+        }
         let keep_for = Some(prost_types::Duration { seconds: 60, nanos: 0 });
         Ok(Response::new(wire::FilterToolsResponse { visible, keep_for }))
     }
@@ -306,6 +313,7 @@ impl HookService for Started {
         };
         match behavior {
             Behavior::NoJson => answer.arguments = Some("{".to_owned()),
+            Behavior::TooMuch => answer.arguments = Some(format!("{{{}}}", " ".repeat(5 << 20))),
             Behavior::NoObject => answer.arguments = Some("[1]".to_owned()),
             Behavior::ForbiddenHeader => answer.extra_headers.push(header("host", "elsewhere")),
             Behavior::BrokenHeader => answer.extra_headers.push(header("x y", "z")),
