@@ -6,6 +6,7 @@
 
 mod link;
 mod message;
+mod once;
 
 use std::sync::Arc;
 

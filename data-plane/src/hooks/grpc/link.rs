@@ -4,21 +4,16 @@
 //! because what the service kept for the call is gone with the process. A task of its own connects, asks what the service
 //! is, and does so again as soon as the connection is lost.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::transport::{Channel, Uri};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 use toolplane_proto::hooks::hook_service_client::HookServiceClient;
 use toolplane_proto::hooks::{DescribeRequest, DescribeResponse, EndCallRequest};
@@ -26,8 +21,9 @@ use toolplane_registry::policy::Globs;
 
 use super::super::error::brief;
 use super::super::{Failure, Phase, Phases};
+use super::once::Once;
 use super::{Service, phase_of};
-use crate::channel::{self, Connected, Connection, Connector, cause};
+use crate::channel::{self, Connector, cause};
 
 /// How long connecting and describing may take together.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -103,20 +99,6 @@ pub(crate) struct Background {
     ended: mpsc::Receiver<Ending>,
 }
 
-/// Connects once.
-#[derive(Debug, Clone)]
-struct Once {
-    connector: Connector,
-    used: Arc<AtomicBool>,
-    gone: CancellationToken,
-}
-
-/// Says when it is dropped.
-struct Watched {
-    inner: Box<dyn Connection>,
-    _gone: DropGuard,
-}
-
 // ---- Line ----
 
 impl Line {
@@ -167,8 +149,7 @@ impl Line {
     async fn connect(&self) -> Result<Link, String> {
         let Service { address, tls, headers: _, allow_plain: _, max_answer_bytes } = &self.service;
         let gone = CancellationToken::new();
-        let connector =
-            Once { connector: Connector::new(address, tls), used: Arc::default(), gone: gone.clone() };
+        let connector = Once::new(Connector::new(address, tls), gone.clone());
         let endpoint = channel::endpoint(address)
             .http2_keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PONG_DEADLINE)
@@ -359,71 +340,5 @@ impl Background {
         };
         let running = futures::future::join(line.follow(), telling);
         shutdown.run_until_cancelled(running).await;
-    }
-}
-
-// ---- Once and Watched ----
-
-impl tower::Service<Uri> for Once {
-    type Response = Connected;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self { connector, used, gone } = self;
-        if used.swap(true, Ordering::AcqRel) {
-            return Box::pin(async { Err("the connection is gone".into()) });
-        }
-        let guard = gone.clone().drop_guard();
-        let connecting = connector.call(uri);
-        Box::pin(async move {
-            let inner = connecting.await?.into_inner();
-            let watched: Box<dyn Connection> = Box::new(Watched { inner, _gone: guard });
-            Ok(TokioIo::new(watched))
-        })
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
     }
 }
