@@ -190,6 +190,22 @@ async fn a_service_that_says_too_much_of_itself_is_not_connected_to() {
 }
 
 #[tokio::test]
+async fn a_caller_that_leaves_during_a_phase_ends_the_call_and_frees_its_place() {
+    let mut hooks = FakeHooks::start().await;
+    let mut configured = configured(&hooks, PATIENCE);
+    configured.rules.max_in_flight = 1;
+    let world = World::start(&["say"], Options { hooks: vec![configured], ..Options::default() }).await;
+    hooks.hold(Phase::BeforeExecute);
+    tokio::select! {
+        result = say(&world.node, &[("x-user", "ann")]) => panic!("it is held: {result}"),
+        () = hooks.held() => {}
+    }
+    let (_, held) = hooks.asked().pop().unwrap();
+    assert_eq!(hooks.next_end().await, held.id, "the service hears that the caller is gone");
+    assert_eq!(code(&say(&world.node, &[("x-user", "ben")]).await), "ok", "and its place is free");
+}
+
+#[tokio::test]
 async fn a_service_that_never_was_there_refuses_calls_and_not_the_start() {
     let mut hooks = FakeHooks::start().await;
     hooks.stop().await;
