@@ -136,12 +136,12 @@ impl Visit {
     /// Keys of different hooks are not compared: each stands beside the place of the hook that gave it. A hook is
     /// shown the subject of the one that decided, so that one's key counts wherever it is not the same.
     pub(super) fn visibility_key(&self) -> Option<String> {
-        let (decider, decided) = self.decided.as_ref()?;
+        let (last, lasts) = self.decided.as_ref()?;
         let mut key = String::new();
         for (place, _) in self.chain.of(Phase::FilterTools) {
             let Seat { identity, keyed_by, .. } = self.seats.get(place)?;
             let own = (place, *keyed_by, identity.as_ref()?.visibility_key.as_str());
-            let shown = (keyed_by != decider).then_some((place, *decider, decided.as_str()));
+            let shown = (keyed_by != last).then_some((place, *last, lasts.as_str()));
             for (place, giver, part) in [Some(own), shown].into_iter().flatten() {
                 if part.is_empty() {
                     return None;

@@ -112,9 +112,10 @@ impl FakeHooks {
         let listening = runtime.spawn(async move { UnixListener::bind(&socket).unwrap() }).await.unwrap();
         let resets = Arc::clone(&shared);
         let resetting = MapResultLayer::new(move |answer: Result<http::Response<Body>, Infallible>| {
-            match resets.resets.load(Ordering::SeqCst) {
-                true => Err(BoxError::from("a reset")),
-                false => answer.map_err(BoxError::from),
+            if resets.resets.load(Ordering::SeqCst) {
+                Err(BoxError::from("a reset"))
+            } else {
+                answer.map_err(BoxError::from)
             }
         });
         runtime.spawn(
