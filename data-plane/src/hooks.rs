@@ -35,6 +35,7 @@
 pub(crate) mod assembly;
 pub(crate) mod cache;
 pub mod chain;
+mod complaints;
 pub mod error;
 pub(crate) mod execution;
 pub mod grpc;

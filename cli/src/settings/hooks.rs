@@ -64,6 +64,10 @@ pub(crate) struct Python {
     pub(crate) has_token_provider: bool,
 }
 
+/// The least and the most of answers that may be awaited at once, and of bytes that one may have.
+const MAX_IN_FLIGHT: (usize, usize) = (1, 1 << 20);
+const ANSWER_BYTES: (usize, usize) = (1 << 10, 1 << 30);
+
 /// A service, as it is written in JSON.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,7 +208,7 @@ pub(crate) fn rules(reader: &mut Reader<'_>) -> Rules {
         on_failure: on_failure.unwrap_or_default(),
         deadline: reader.seconds(&env::HOOKS_DEADLINE).unwrap_or(defaults.deadline),
         max_in_flight: reader
-            .integer(&env::HOOKS_MAX_IN_FLIGHT, (1, 1 << 20))
+            .integer(&env::HOOKS_MAX_IN_FLIGHT, MAX_IN_FLIGHT)
             .unwrap_or(defaults.max_in_flight),
         ..defaults
     }
@@ -232,12 +236,14 @@ fn service(written: Written, place: usize, defaults: &Rules) -> Result<Configure
             }
         }
     }
-    rules.max_in_flight = written.max_in_flight.unwrap_or(rules.max_in_flight);
+    let (places, bytes) = (written.max_in_flight, written.max_answer_bytes);
+    rules.max_in_flight = within("max_in_flight", places, MAX_IN_FLIGHT)?.unwrap_or(rules.max_in_flight);
     let usual = Service::at(address);
+    let max_answer_bytes = within("max_answer_bytes", bytes, ANSWER_BYTES)?.unwrap_or(usual.max_answer_bytes);
     let service = Service {
         headers: written.headers,
         allow_plain: written.allow_plain,
-        max_answer_bytes: written.max_answer_bytes.unwrap_or(usual.max_answer_bytes),
+        max_answer_bytes,
         tls: toolplane_tls::client::Files {
             ca: written.ca_file,
             certificate: written.client_cert_file,
@@ -254,6 +260,15 @@ fn phase(name: &str) -> Result<Phase, String> {
         let all: Vec<String> = Phase::ALL.iter().map(|phase| format!("`{}`", phase.word())).collect();
         format!("{} is not one of the phases {}", quoted(name), all.join(", "))
     })
+}
+
+fn within(name: &str, number: Option<usize>, (least, most): (usize, usize)) -> Result<Option<usize>, String> {
+    match number {
+        Some(number) if !(least..=most).contains(&number) => {
+            Err(format!("`{name}` is {number}, and has to be between {least} and {most}"))
+        }
+        number => Ok(number),
+    }
 }
 
 fn seconds(number: f64) -> Result<Duration, String> {
@@ -303,6 +318,12 @@ mod tests {
             (r#"[{"url":"http://h","deadlines":{"x":1}}]"#, "`authenticate`"),
             (r#"[{"url":"http://h","on_failure":"open"}]"#, "`fail_open`"),
             (r#"[{"url":"http://h","deadline":-1}]"#, "not a deadline"),
+            (r#"[{"url":"http://h","max_in_flight":0}]"#, "`max_in_flight` is 0"),
+            (
+                r#"[{"url":"http://h","max_answer_bytes":1}]"#,
+                "`max_answer_bytes` is 1, and has to be between 1024",
+            ),
+            (r#"[{"url":"http://h","max_answer_bytes":9999999999}]"#, "1073741824"),
         ] {
             let (_, mistakes) = read(&[("TOOLPLANE_HOOKS", value)].into(), services);
             assert!(mistakes.starts_with("TOOLPLANE_HOOKS: ") && mistakes.contains(expected), "{mistakes}");

@@ -33,8 +33,8 @@ pub struct Entry {
     name: Arc<str>,
     domain: Arc<DomainSnapshot>,
     tool: Arc<Tool>,
-    /// Read from the schema when it is first called.
-    parameters: OnceLock<Box<Parameters>>,
+    /// Read from the schema when it is first called, for every view that has the tool.
+    parameters: Arc<OnceLock<Parameters>>,
     kept: Kept,
 }
 
@@ -78,7 +78,7 @@ impl Entry {
 
     /// Which arguments it knows and asks for.
     pub fn parameters(&self) -> &Parameters {
-        self.parameters.get_or_init(|| Box::new(Parameters::of(&self.tool.input_schema)))
+        self.parameters.get_or_init(|| Parameters::of(&self.tool.input_schema))
     }
 
     /// What was made of it.
@@ -105,7 +105,7 @@ impl View {
             name,
             domain: Arc::clone(domain),
             tool: Arc::clone(tool),
-            parameters: OnceLock::new(),
+            parameters: Arc::default(),
             kept: Kept::default(),
         });
         Self::sorted(entries.collect())
@@ -119,8 +119,8 @@ impl View {
             positions.into_iter().filter_map(|position| self.entries.get(position)).collect();
         // The order in which `build` names them.
         kept.sort_by(|a, b| {
-            let key = |entry: &Entry| (entry.domain.domain().clone(), entry.tool.original_name.clone());
-            key(a).cmp(&key(b))
+            let by_domain = a.domain.domain().cmp(b.domain.domain());
+            by_domain.then_with(|| a.tool.original_name.cmp(&b.tool.original_name))
         });
         let tools: Vec<_> = kept.iter().map(|entry| (&entry.domain, &entry.tool)).collect();
         let names = published_names(&tools);
@@ -128,7 +128,7 @@ impl View {
             name,
             domain: Arc::clone(&entry.domain),
             tool: Arc::clone(&entry.tool),
-            parameters: entry.parameters.clone(),
+            parameters: Arc::clone(&entry.parameters),
             // What was said of it was said under the other name.
             kept: Kept::default(),
         });

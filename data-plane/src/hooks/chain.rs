@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::cache::Cache;
-use super::error::{Error, Failure, Refusal};
+use super::complaints::Complaints;
+use super::error::{Error, Failure, Refusal, brief};
 use super::{Hook, OnFailure, Phase, Rules};
 use crate::metrics::Metrics;
 
@@ -25,6 +26,7 @@ pub(crate) struct Member {
     pub(super) hook: Arc<dyn Hook>,
     rules: Rules,
     places: Semaphore,
+    complaints: Complaints,
     metrics: Metrics,
 }
 
@@ -69,12 +71,24 @@ impl Chain {
 impl Member {
     pub(crate) fn new(name: &str, hook: Arc<dyn Hook>, rules: Rules, metrics: Metrics) -> Self {
         let places = Semaphore::new(rules.max_in_flight.min(Semaphore::MAX_PERMITS));
-        Self { name: name.into(), hook, rules, places, metrics }
+        let complaints = Complaints::default();
+        Self { name: name.into(), hook, rules, places, complaints, metrics }
     }
 
     /// Awaits an answer within the rules: `None` where the hook failed and may.
     pub(super) async fn ask<T>(
         &self,
+        phase: Phase,
+        answer: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<Option<T>, Refusal> {
+        self.ask_after(false, phase, answer).await
+    }
+
+    /// The same for a later phase of an execution. Where the rules let the execution go on without the hook, it may
+    /// never have heard of the call: that it says so is then no reason to refuse what has been done already.
+    pub(super) async fn ask_after<T>(
+        &self,
+        was_passed_over: bool,
         phase: Phase,
         answer: impl Future<Output = Result<T, Error>> + Send,
     ) -> Result<Option<T>, Refusal> {
@@ -94,17 +108,25 @@ impl Member {
                 asked.ended("denied");
                 Err(Refusal::Denied(denial))
             }
+            Err(Error::Failed(Failure::UnknownCall | Failure::Restarted)) if was_passed_over => {
+                asked.ended("passed_over");
+                Ok(None)
+            }
             Err(Error::Failed(failure)) => {
                 asked.ended(failure.word());
                 let on_failure = self.rules.on_failure(phase);
                 let goes_on = on_failure == OnFailure::FailOpen;
-                tracing::warn!(
-                    hook.name = %self.name,
-                    hook.phase = phase.word(),
-                    hook.failure = failure.word(),
-                    call.refused = !goes_on,
-                    "a hook failed: {failure}"
-                );
+                if let Some(unsaid) = self.complaints.may_say(phase, failure.word()) {
+                    tracing::warn!(
+                        hook.name = %self.name,
+                        hook.phase = phase.word(),
+                        hook.failure = failure.word(),
+                        hook.unsaid = unsaid,
+                        call.refused = !goes_on,
+                        "a hook failed: {}",
+                        brief(&failure.to_string())
+                    );
+                }
                 if goes_on { Ok(None) } else { Err(Refusal::Failed(phase)) }
             }
         }

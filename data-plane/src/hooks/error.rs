@@ -7,6 +7,8 @@ const MAX_MESSAGE_BYTES: usize = 4096;
 /// Longest code of a denial, in bytes.
 const MAX_CODE_BYTES: usize = 64;
 const DEFAULT_CODE: &str = "forbidden";
+/// How much of a service's words goes into a line of the log, in characters.
+const MAX_WORDS: usize = 200;
 
 /// A refusal that the caller is to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,9 @@ pub enum Failure {
     /// It was restarted since the call began, so what it knew of the call is gone.
     #[error("it was restarted since the call began")]
     Restarted,
+    /// It does not know the call, though it was there when the call began.
+    #[error("it does not know the call")]
+    UnknownCall,
     /// Too many of its answers are awaited already.
     #[error("too many answers are awaited already")]
     Overloaded,
@@ -98,13 +103,30 @@ impl Failure {
             Self::TimedOut => "timeout",
             Self::Invalid(_) => "invalid",
             Self::Restarted => "restarted",
+            Self::UnknownCall => "unknown_call",
             Self::Overloaded => "overloaded",
         }
     }
 }
 
+/// Somebody else's words, fit for one line of a log.
+pub(super) fn brief(words: &str) -> String {
+    words.chars().filter(|character| !character.is_control()).take(MAX_WORDS).collect()
+}
+
 impl From<Denial> for Error {
     fn from(denial: Denial) -> Self {
         Self::Denied(denial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_others_fit_on_a_line() {
+        assert_eq!(brief("a\nb\u{1b}[31mc"), "ab[31mc");
+        assert_eq!(brief(&"é".repeat(100_000)), "é".repeat(MAX_WORDS));
     }
 }

@@ -65,7 +65,10 @@ impl<'a> Course<'a> {
                     member.hook.before_execute(&visit.context(place), &self.execution(&given)).await?;
                 self.check(changes)
             };
-            let Some(changes) = member.ask(Phase::BeforeExecute, answer).await? else { continue };
+            let Some(changes) = member.ask(Phase::BeforeExecute, answer).await? else {
+                visit.pass_over(place);
+                continue;
+            };
             let Changes { arguments, extra_headers, metadata } = changes;
             self.arguments = arguments.or(self.arguments.take());
             self.extra_headers.retain(|old| !extra_headers.iter().any(|new| new.name == old.name));
@@ -88,7 +91,9 @@ impl<'a> Course<'a> {
                 let changed = member.hook.transform_result(&context, &self.execution(&given), &shown).await?;
                 changed.map(|changed| result::read(&changed)).transpose().map_err(Error::Failed)
             };
-            if let Some(Some(changed)) = member.ask(Phase::TransformResult, answer).await? {
+            let was_passed_over = visit.was_passed_over(place);
+            let answer = member.ask_after(was_passed_over, Phase::TransformResult, answer).await?;
+            if let Some(Some(changed)) = answer {
                 result = changed;
             }
         }
@@ -105,7 +110,9 @@ impl<'a> Course<'a> {
             let context = visit.context(place);
             let execution = self.execution(&given);
             let answer = member.hook.after_execute(&context, &execution, &text, is_error);
-            if let Some(Some(changed)) = member.ask(Phase::AfterExecute, answer).await? {
+            let was_passed_over = visit.was_passed_over(place);
+            let answer = member.ask_after(was_passed_over, Phase::AfterExecute, answer).await?;
+            if let Some(Some(changed)) = answer {
                 text = changed;
             }
         }
@@ -121,7 +128,8 @@ impl<'a> Course<'a> {
         for (place, member) in visit.chain.of(Phase::ReportError) {
             let (context, execution) = (visit.context(place), self.execution(&given));
             let answer = member.hook.report_error(&context, &execution, &reported);
-            if member.ask(Phase::ReportError, answer).await.is_err() {
+            let was_passed_over = visit.was_passed_over(place);
+            if member.ask_after(was_passed_over, Phase::ReportError, answer).await.is_err() {
                 tracing::debug!("a hook that observes cannot refuse");
             }
         }

@@ -6,6 +6,7 @@
 
 mod link;
 mod message;
+mod once;
 
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ pub struct Service {
     pub headers: Option<Vec<String>>,
     /// Lets the caller's headers travel in the clear to another machine.
     pub allow_plain: bool,
-    /// Largest answer that is read.
+    /// Largest answer about a result that is read; what other phases answer is held to four megabytes besides.
     pub max_answer_bytes: usize,
     /// The instance that alone is believed, where whoever starts the service knows it. Changes with each start.
     pub instance: Option<watch::Receiver<String>>,
@@ -75,8 +76,13 @@ impl Remote {
     }
 
     /// The connection that a call goes by, and what the service is told of the call.
-    async fn begin(&self, context: &Context<'_>) -> Result<(Arc<Link>, Option<wire::Call>), Failure> {
+    async fn begin(
+        &self,
+        phase: Phase,
+        context: &Context<'_>,
+    ) -> Result<(Arc<Link>, Option<wire::Call>), Failure> {
         let link = self.line.link().await?;
+        link.takes_part(phase)?;
         let began = context.began_with.get_or_init(|| Arc::clone(&link.instance));
         if **began != *link.instance {
             return Err(Failure::Restarted);
@@ -105,7 +111,10 @@ impl Remote {
 /// Takes a failed request for what it means.
 macro_rules! ask {
     ($link:expr, $method:ident, $request:expr) => {
-        $link.client().$method($request).await.map_err(|status| $link.failure(&status))?.into_inner()
+        ask!($link.client(), $link, $method, $request)
+    };
+    ($client:expr, $link:expr, $method:ident, $request:expr) => {
+        $client.$method($request).await.map_err(|status| $link.failure(&status))?.into_inner()
     };
 }
 
@@ -116,7 +125,7 @@ impl Hook for Remote {
     }
 
     async fn authenticate(&self, context: &Context<'_>) -> Result<Option<Identity>, Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::Authenticate, context).await?;
         let answer = ask!(link, authenticate, wire::AuthenticateRequest { call });
         match answer.outcome {
             None => Ok(None),
@@ -139,10 +148,13 @@ impl Hook for Remote {
         while let Some(rest) = tools.get(first..).filter(|rest| first == 0 || !rest.is_empty()) {
             let listed = message::list(rest, MAX_LIST_BYTES);
             let count = listed.len();
-            let (link, call) = self.begin(context).await?;
+            let (link, call) = self.begin(Phase::FilterTools, context).await?;
             let request =
                 wire::FilterToolsRequest { call, tools: listed, domain: domain.map(ToOwned::to_owned) };
             let answer = ask!(link, filter_tools, request);
+            if answer.visible.len() > count {
+                return Err(Failure::Invalid("it names more tools than it was asked about".to_owned()).into());
+            }
             for position in answer.visible {
                 let position = usize::try_from(position).ok().filter(|position| *position < count);
                 let position = position.ok_or_else(|| {
@@ -160,7 +172,7 @@ impl Hook for Remote {
     }
 
     async fn authorize_code(&self, context: &Context<'_>) -> Result<bool, Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::AuthorizeCode, context).await?;
         Ok(ask!(link, authorize_code, wire::AuthorizeCodeRequest { call }).is_allowed)
     }
 
@@ -169,7 +181,7 @@ impl Hook for Remote {
         context: &Context<'_>,
         execution: &Execution<'_>,
     ) -> Result<Changes, Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::BeforeExecute, context).await?;
         let request = wire::BeforeExecuteRequest {
             call,
             tool: Some(message::tool(execution.tool, true)),
@@ -198,10 +210,11 @@ impl Hook for Remote {
         execution: &Execution<'_>,
         result: &RawJson,
     ) -> Result<Option<RawJson>, Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::TransformResult, context).await?;
         let mut request = request_of!(wire::TransformResultRequest, call, execution);
         request.result = result.as_str().to_owned();
-        let wire::TransformResultResponse { denial, result } = ask!(link, transform_result, request);
+        let wire::TransformResultResponse { denial, result } =
+            ask!(link.whole_client(), link, transform_result, request);
         match denial {
             Some(denial) => Err(denied(denial)),
             None => Ok(result.map(|text| json("the result", &text)).transpose()?),
@@ -215,10 +228,11 @@ impl Hook for Remote {
         text: &str,
         is_error: bool,
     ) -> Result<Option<String>, Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::AfterExecute, context).await?;
         let mut request = request_of!(wire::AfterExecuteRequest, call, execution);
         (request.text, request.is_error) = (text.to_owned(), is_error);
-        let wire::AfterExecuteResponse { denial, text } = ask!(link, after_execute, request);
+        let wire::AfterExecuteResponse { denial, text } =
+            ask!(link.whole_client(), link, after_execute, request);
         match denial {
             Some(denial) => Err(denied(denial)),
             None => Ok(text),
@@ -231,7 +245,7 @@ impl Hook for Remote {
         execution: &Execution<'_>,
         reported: &Reported<'_>,
     ) -> Result<(), Error> {
-        let (link, call) = self.begin(context).await?;
+        let (link, call) = self.begin(Phase::ReportError, context).await?;
         let mut request = request_of!(wire::ReportErrorRequest, call, execution);
         (request.error, request.code) = (reported.error.to_owned(), reported.code.to_owned());
         request.is_from_upstream = reported.is_from_upstream;

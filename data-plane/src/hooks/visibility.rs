@@ -76,11 +76,13 @@ pub(crate) async fn seen<'s>(
     let kin = || served.kin();
     let narrowed = |positions| Arc::new(all.narrowed(positions));
     Ok(match scope {
-        Scope::All => {
-            Seen::Whole(narrowed(visit.filter(all, (0..all.len()).collect(), None).await?.positions))
-        }
+        Scope::All => Seen::Whole(whole(visit, all).await?),
         Scope::Name(name) => {
-            let family = kin().claiming(name).iter().copied().collect();
+            let family: BTreeSet<usize> = kin().claiming(name).iter().copied().collect();
+            if family.is_empty() {
+                // What the caller may have meant takes a look at everything in any case.
+                return Ok(Seen::Whole(whole(visit, all).await?));
+            }
             Seen::Part(narrowed(visit.filter(all, family, None).await?.positions))
         }
         Scope::Search(query) => {
@@ -101,4 +103,10 @@ pub(crate) async fn seen<'s>(
             Seen::Part(narrowed(visible))
         }
     })
+}
+
+/// Everything that the caller may know of.
+async fn whole(visit: &Visit, all: &View) -> Result<Arc<View>, Refusal> {
+    let sight = visit.filter(all, (0..all.len()).collect(), None).await?;
+    Ok(Arc::new(all.narrowed(sight.positions)))
 }

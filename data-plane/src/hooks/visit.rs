@@ -42,6 +42,8 @@ struct Seat {
     keyed_by: usize,
     began_with: Arc<OnceLock<Arc<str>>>,
     was_asked: AtomicBool,
+    /// An execution went on without its answer.
+    was_passed_over: AtomicBool,
 }
 
 /// What a caller sees, and for how long that may be kept.
@@ -88,6 +90,7 @@ impl Visit {
             keyed_by: seat.keyed_by,
             began_with: Arc::clone(&seat.began_with),
             was_asked: AtomicBool::new(false),
+            was_passed_over: AtomicBool::new(false),
         });
         Self {
             chain: Arc::clone(&self.chain),
@@ -133,12 +136,12 @@ impl Visit {
     /// Keys of different hooks are not compared: each stands beside the place of the hook that gave it. A hook is
     /// shown the subject of the one that decided, so that one's key counts wherever it is not the same.
     pub(super) fn visibility_key(&self) -> Option<String> {
-        let (decider, decided) = self.decided.as_ref()?;
+        let (last, lasts) = self.decided.as_ref()?;
         let mut key = String::new();
         for (place, _) in self.chain.of(Phase::FilterTools) {
             let Seat { identity, keyed_by, .. } = self.seats.get(place)?;
             let own = (place, *keyed_by, identity.as_ref()?.visibility_key.as_str());
-            let shown = (keyed_by != decider).then_some((place, *decider, decided.as_str()));
+            let shown = (keyed_by != last).then_some((place, *last, lasts.as_str()));
             for (place, giver, part) in [Some(own), shown].into_iter().flatten() {
                 if part.is_empty() {
                     return None;
@@ -194,6 +197,18 @@ impl Visit {
             session: self.session.as_deref(),
             began_with: seat.map_or(&NOWHERE, |seat| &seat.began_with),
         }
+    }
+
+    /// Notes that an execution goes on without the answer of the hook at this place.
+    pub(super) fn pass_over(&self, place: usize) {
+        if let Some(seat) = self.seats.get(place) {
+            seat.was_passed_over.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the execution went on without the answer of the hook at this place.
+    pub(super) fn was_passed_over(&self, place: usize) -> bool {
+        self.seats.get(place).is_some_and(|seat| seat.was_passed_over.load(Ordering::Relaxed))
     }
 
     /// Tells every hook who calls: the last one that was found, with the handle that the hook itself gave.

@@ -37,8 +37,8 @@ impl Instruments {
                 .with_unit("{call}")
                 .with_description(
                     "Questions to hooks, by `toolplane.hook`, `toolplane.phase` and `toolplane.outcome`: `ok`, `denied`, \
-                     `cancelled`, or how the hook failed: `unavailable`, `failed`, `timeout`, `invalid`, `restarted` or \
-                     `overloaded`.",
+                     `cancelled`, `passed_over`, or how the hook failed: `unavailable`, `failed`, `timeout`, `invalid`, \
+                     `restarted`, `unknown_call` or `overloaded`.",
                 )
                 .build(),
             duration: meter

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::watch;
-use toolplane_data_plane::hooks::{Configured, Phase, Place, Rules, Service};
+use toolplane_data_plane::hooks::{Configured, OnFailure, Phase, Place, Rules, Service};
 use toolplane_data_plane::{Address, Options};
 use toolplane_proto::hooks as wire;
 use toolplane_testkit::fake_upstream::Fault;
@@ -71,7 +71,9 @@ async fn answers_that_make_no_sense_refuse_the_call_in_the_same_words() {
         Behavior::Hang,
         Behavior::Fail,
         Behavior::UnknownPosition,
+        Behavior::Repeats,
         Behavior::NoJson,
+        Behavior::TooMuch,
         Behavior::NoObject,
         Behavior::ForbiddenHeader,
         Behavior::BrokenHeader,
@@ -120,6 +122,88 @@ async fn a_call_that_spans_a_restart_is_refused_and_the_next_one_is_not() {
         world.upstream.release();
     });
     assert_eq!(code(&result), "hook_failed");
+}
+
+#[tokio::test]
+async fn a_call_that_went_on_without_a_hook_is_not_refused_for_being_unknown_to_it() {
+    let hooks = FakeHooks::start().await;
+    let mut configured = configured(&hooks, PATIENCE);
+    configured.rules.on_failure.insert(Phase::BeforeExecute, OnFailure::FailOpen);
+    let world = World::start(&["say"], Options { hooks: vec![configured], ..Options::default() }).await;
+    hooks.behave(Behavior::Misses);
+    let result = say(&world.node, &[("x-user", "ann")]).await;
+    assert_eq!(code(&result), "ok");
+    assert_eq!(inner(&result)["by"], Value::Null, "nothing of the hook is in it");
+    assert_eq!((hooks.count("transform_result"), hooks.count("after_execute")), (1, 1), "it is asked");
+    // A call that it was told of is another matter.
+    hooks.behave(Behavior::Forgets);
+    assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "hook_failed");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_taken_back_is_no_lost_connection() {
+    let hooks = FakeHooks::start().await;
+    let world = world(&hooks, PATIENCE).await;
+    assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
+    for _ in 0..3 {
+        hooks.reset_streams(true);
+        assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "hook_failed");
+        hooks.reset_streams(false);
+        assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
+    }
+    assert_eq!(hooks.described(), 1, "it is one connection throughout");
+}
+
+#[tokio::test]
+async fn a_service_that_comes_back_with_less_opens_nothing() {
+    let mut hooks = FakeHooks::start().await;
+    let world = world(&hooks, PATIENCE).await;
+    assert_eq!(code(&say(&world.node, &[("x-user", "mallory")]).await), "quota");
+    hooks.describe_as(wire::DescribeResponse { phases: vec![999], ..wire::DescribeResponse::default() });
+    hooks.restart().await;
+    assert_eq!(code(&say(&world.node, &[("x-user", "mallory")]).await), "hook_failed");
+    hooks.describe_as(wire::DescribeResponse {
+        phases: phase_numbers(),
+        headers: vec!["x-*".to_owned()],
+        ..wire::DescribeResponse::default()
+    });
+    hooks.restart().await;
+    assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
+}
+
+#[tokio::test]
+async fn a_service_that_says_too_much_of_itself_is_not_connected_to() {
+    let mut hooks = FakeHooks::start().await;
+    hooks.stop().await;
+    let usual = || wire::DescribeResponse { phases: phase_numbers(), ..wire::DescribeResponse::default() };
+    for description in [
+        wire::DescribeResponse { instance: "x".repeat(129), ..usual() },
+        wire::DescribeResponse { headers: vec!["x".to_owned(); 65], ..usual() },
+        wire::DescribeResponse { headers: vec!["x".repeat(257)], ..usual() },
+        wire::DescribeResponse { phases: vec![1; 65], ..usual() },
+    ] {
+        hooks.describe_as(description);
+        hooks.restart().await;
+        let world = world(&hooks, Duration::from_millis(500)).await;
+        assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "hook_failed");
+        assert_eq!(hooks.asked(), [], "it is asked nothing");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_during_a_phase_ends_the_call_and_frees_its_place() {
+    let mut hooks = FakeHooks::start().await;
+    let mut configured = configured(&hooks, PATIENCE);
+    configured.rules.max_in_flight = 1;
+    let world = World::start(&["say"], Options { hooks: vec![configured], ..Options::default() }).await;
+    hooks.hold(Phase::BeforeExecute);
+    tokio::select! {
+        result = say(&world.node, &[("x-user", "ann")]) => panic!("it is held: {result}"),
+        () = hooks.held() => {}
+    }
+    let (_, held) = hooks.asked().pop().unwrap();
+    assert_eq!(hooks.next_end().await, held.id, "the service hears that the caller is gone");
+    assert_eq!(code(&say(&world.node, &[("x-user", "ben")]).await), "ok", "and its place is free");
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ impl Hook for Staff {
             .identity
             .is_some_and(|identity| identity.handle == "known" && identity.subject != "blocked");
         let positions = if knows { (0..tools.len()).collect() } else { Vec::new() };
-        Ok(Visible { positions, keep_for: Duration::from_secs(60) })
+        Ok(Visible { positions, keep_for: Duration::from_mins(1) })
     }
 }
 

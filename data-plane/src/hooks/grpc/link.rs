@@ -4,36 +4,47 @@
 //! because what the service kept for the call is gone with the process. A task of its own connects, asks what the service
 //! is, and does so again as soon as the connection is lost.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::transport::{Channel, Uri};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 use toolplane_proto::hooks::hook_service_client::HookServiceClient;
-use toolplane_proto::hooks::{DescribeRequest, EndCallRequest};
+use toolplane_proto::hooks::{DescribeRequest, DescribeResponse, EndCallRequest};
 use toolplane_registry::policy::Globs;
 
-use super::super::{Failure, Phases};
+use super::super::error::brief;
+use super::super::{Failure, Phase, Phases};
+use super::once::Once;
 use super::{Service, phase_of};
-use crate::channel::{self, Connected, Connection, Connector, cause};
+use crate::channel::{self, Connector, cause};
 
 /// How long connecting and describing may take together.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// How often a service is pinged that owes answers. Servers of gRPC close a connection on which they are pinged more often
+/// than every five minutes, or while nobody asks anything; deadlines notice a dead service sooner in any case.
+const PING_EVERY: Duration = Duration::from_secs(330);
+const PONG_DEADLINE: Duration = Duration::from_secs(20);
 /// The waits between attempts: from the first to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// A connection that lived that long is made again at once; after shorter ones the waits grow.
+const LONG_LIFE: Duration = Duration::from_secs(10);
 /// For how many attempts calls wait: a service that is restarted is back by then.
 const PATIENT_ATTEMPTS: u32 = 5;
+/// Largest answer that holds no result.
+const MAX_SMALL_ANSWER_BYTES: usize = 4 << 20;
+/// How much a service may say of itself.
+const MAX_INSTANCE_BYTES: usize = 128;
+const MAX_PHASES: usize = 64;
+const MAX_GLOBS: usize = 64;
+const MAX_GLOB_BYTES: usize = 256;
 /// How many ends of calls are told at once, and how long each may take.
 const ENDINGS_AT_ONCE: usize = 32;
 const ENDING_DEADLINE: Duration = Duration::from_secs(5);
@@ -44,6 +55,9 @@ pub(super) struct Link {
     client: HookServiceClient<Channel>,
     pub(super) instance: Arc<str>,
     pub(super) headers: Option<Globs>,
+    /// The phases that this start takes no part in, though an earlier one did.
+    missing: Phases,
+    max_answer_bytes: usize,
     /// Cancelled when the connection is gone.
     gone: CancellationToken,
 }
@@ -58,6 +72,8 @@ pub(super) struct Line {
     /// What the service last said it takes part in. Until it said so, everything is asked, so that a service that never
     /// was there is not taken for one that wants nothing.
     phases: AtomicU8,
+    /// What it ever said it takes part in.
+    announced: AtomicU8,
     wants_end_call: AtomicBool,
 }
 
@@ -83,20 +99,6 @@ pub(crate) struct Background {
     ended: mpsc::Receiver<Ending>,
 }
 
-/// Connects once.
-#[derive(Debug, Clone)]
-struct Once {
-    connector: Connector,
-    used: Arc<AtomicBool>,
-    gone: CancellationToken,
-}
-
-/// Says when it is dropped.
-struct Watched {
-    inner: Box<dyn Connection>,
-    _gone: DropGuard,
-}
-
 // ---- Line ----
 
 impl Line {
@@ -107,6 +109,7 @@ impl Line {
             service: service.clone(),
             state: watch::Sender::new(State::Connecting),
             phases: AtomicU8::new(Phases::all().bits()),
+            announced: AtomicU8::new(0),
             wants_end_call: AtomicBool::new(false),
         }
     }
@@ -146,21 +149,19 @@ impl Line {
     async fn connect(&self) -> Result<Link, String> {
         let Service { address, tls, headers: _, allow_plain: _, max_answer_bytes, instance } = &self.service;
         let gone = CancellationToken::new();
-        let connector =
-            Once { connector: Connector::new(address, tls), used: Arc::default(), gone: gone.clone() };
+        let connector = Once::new(Connector::new(address, tls), gone.clone());
         let endpoint = channel::endpoint(address)
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .keep_alive_while_idle(true)
+            .http2_keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PONG_DEADLINE)
+            .keep_alive_while_idle(false)
             .tcp_nodelay(true);
         let channel = endpoint.connect_with_connector(connector).await.map_err(|error| cause(&error))?;
-        let mut client = HookServiceClient::new(channel).max_decoding_message_size(*max_answer_bytes);
+        // Until it has said what it is, it gets to say no more than the usual four megabytes.
+        let mut client = HookServiceClient::new(channel);
         let request = DescribeRequest { node_build: self.build.clone() };
         let described =
             client.describe(request).await.map_err(|status| status.message().to_owned())?.into_inner();
-        if described.instance.is_empty() {
-            return Err("it does not say which start of it this is".to_owned());
-        }
+        check(&described)?;
         if instance.as_ref().is_some_and(|expected| *expected.borrow() != described.instance) {
             return Err("it is not the process that was started".to_owned());
         }
@@ -169,15 +170,48 @@ impl Line {
             .transpose()
             .map_err(|rejection| rejection.to_string())?;
         let phases: Phases = described.phases.iter().filter_map(|phase| phase_of(*phase)).collect();
-        self.phases.store(phases.bits(), Ordering::Relaxed);
+        let missing = self.announce(phases);
+        if described.phases.iter().any(|phase| phase_of(*phase).is_none()) {
+            tracing::warn!(
+                hook.name = self.name,
+                "a hook service wants a phase that this build does not know"
+            );
+        }
         self.wants_end_call.store(described.wants_end_call, Ordering::Relaxed);
         tracing::info!(
             hook.name = self.name,
-            hook.service = described.name,
+            hook.service = brief(&described.name),
             hook.phases = ?phases,
             "connected to a hook service"
         );
-        Ok(Link { client, instance: described.instance.into(), headers, gone })
+        Ok(Link {
+            client,
+            instance: described.instance.into(),
+            headers,
+            missing,
+            max_answer_bytes: *max_answer_bytes,
+            gone,
+        })
+    }
+
+    /// Takes note of what a start of the service takes part in; gives back what earlier ones did and it does not. Those
+    /// phases are still asked for, and fail: a service that comes back with less must not open what it guarded.
+    fn announce(&self, phases: Phases) -> Phases {
+        let before = Phases::from_bits(self.announced.fetch_or(phases.bits(), Ordering::Relaxed));
+        self.phases.store(before.bits() | phases.bits(), Ordering::Relaxed);
+        let missing: Phases = Phase::ALL
+            .into_iter()
+            .filter(|phase| before.contains(*phase) && !phases.contains(*phase))
+            .collect();
+        if !missing.is_empty() {
+            tracing::warn!(
+                hook.name = self.name,
+                hook.phases = ?missing,
+                "a hook service no longer takes part in phases that it took part in before; they fail until it does or \
+                 the node is restarted"
+            );
+        }
+        missing
     }
 
     async fn follow(&self) {
@@ -186,14 +220,19 @@ impl Line {
             let attempt = tokio::time::timeout(CONNECT_DEADLINE, self.connect()).await;
             match attempt.unwrap_or_else(|_| Err("it did not answer in time".to_owned())) {
                 Ok(link) => {
-                    let gone = link.gone.clone();
+                    let (gone, began) = (link.gone.clone(), Instant::now());
                     self.state.send_replace(State::Up(Arc::new(link)));
-                    (wait, failures) = (FIRST_WAIT, 0);
+                    failures = 0;
                     gone.cancelled().await;
                     tracing::warn!(hook.name = self.name, "lost the connection to a hook service");
                     self.state.send_replace(State::Connecting);
+                    if began.elapsed() >= LONG_LIFE {
+                        wait = FIRST_WAIT;
+                        continue;
+                    }
                 }
                 Err(reason) => {
+                    let reason = brief(&reason);
                     failures = failures.saturating_add(1);
                     if failures == PATIENT_ATTEMPTS {
                         tracing::warn!(hook.name = self.name, "a hook service cannot be reached: {reason}");
@@ -201,10 +240,10 @@ impl Line {
                     if failures >= PATIENT_ATTEMPTS {
                         self.state.send_replace(State::Down(reason));
                     }
-                    tokio::time::sleep(wait).await;
-                    wait = (2 * wait).min(LONGEST_WAIT);
                 }
             }
+            tokio::time::sleep(wait).await;
+            wait = (2 * wait).min(LONGEST_WAIT);
         }
     }
 
@@ -223,30 +262,66 @@ impl Line {
     }
 }
 
+/// Refuses a description that is larger than any has to be.
+fn check(described: &DescribeResponse) -> Result<(), String> {
+    let DescribeResponse { instance, phases, headers, .. } = described;
+    if instance.is_empty() {
+        return Err("it does not say which start of it this is".to_owned());
+    }
+    if instance.len() > MAX_INSTANCE_BYTES || phases.len() > MAX_PHASES {
+        return Err("it says more of itself than it may".to_owned());
+    }
+    if headers.len() > MAX_GLOBS || headers.iter().any(|glob| glob.len() > MAX_GLOB_BYTES) {
+        return Err("it asks for headers in too many words".to_owned());
+    }
+    Ok(())
+}
+
 // ---- Link ----
 
 impl Link {
+    /// Fails for a phase that this start dropped.
+    pub(super) fn takes_part(&self, phase: Phase) -> Result<(), Failure> {
+        if self.missing.contains(phase) {
+            return Err(Failure::Failed("it no longer takes part in this phase".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// For questions whose answers are small.
     pub(super) fn client(&self) -> HookServiceClient<Channel> {
-        self.client.clone()
+        self.client.clone().max_decoding_message_size(self.max_answer_bytes.min(MAX_SMALL_ANSWER_BYTES))
+    }
+
+    /// For questions that are answered with a result.
+    pub(super) fn whole_client(&self) -> HookServiceClient<Channel> {
+        self.client.clone().max_decoding_message_size(self.max_answer_bytes)
     }
 
     /// What it means that a request failed.
     pub(super) fn failure(&self, status: &Status) -> Failure {
         let words = status.message();
-        if self.gone.is_cancelled() || std::error::Error::source(status).is_some() {
+        if self.gone.is_cancelled() || is_of_the_connection(status) {
             // Who comes next need not find out by itself.
             self.gone.cancel();
             return Failure::Unavailable(cause(status));
         }
         match status.code() {
             Code::Unavailable => Failure::Unavailable(words.to_owned()),
-            Code::FailedPrecondition => Failure::Restarted,
+            Code::FailedPrecondition => Failure::UnknownCall,
             Code::DeadlineExceeded => Failure::TimedOut,
-            Code::ResourceExhausted => Failure::Overloaded,
             Code::OutOfRange | Code::DataLoss => Failure::Invalid(words.to_owned()),
             _ => Failure::Failed(words.to_owned()),
         }
     }
+}
+
+/// Whether the connection is of no use any more. A service that takes back a single stream is still there for the others.
+fn is_of_the_connection(status: &Status) -> bool {
+    let mut causes =
+        std::iter::successors(std::error::Error::source(status), |error| error.source()).peekable();
+    causes.peek().is_some()
+        && !causes.any(|error| error.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset))
 }
 
 // ---- Background ----
@@ -268,71 +343,5 @@ impl Background {
         };
         let running = futures::future::join(line.follow(), telling);
         shutdown.run_until_cancelled(running).await;
-    }
-}
-
-// ---- Once and Watched ----
-
-impl tower::Service<Uri> for Once {
-    type Response = Connected;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self { connector, used, gone } = self;
-        if used.swap(true, Ordering::AcqRel) {
-            return Box::pin(async { Err("the connection is gone".into()) });
-        }
-        let guard = gone.clone().drop_guard();
-        let connecting = connector.call(uri);
-        Box::pin(async move {
-            let inner = connecting.await?.into_inner();
-            let watched: Box<dyn Connection> = Box::new(Watched { inner, _gone: guard });
-            Ok(TokioIo::new(watched))
-        })
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
     }
 }

@@ -1,7 +1,8 @@
 //! A hook service that does as it is told, in a runtime of its own, so that it can be killed at any moment.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
@@ -9,12 +10,15 @@ use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::wrappers::UnixListenerStream;
+use tonic::body::Body;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use toolplane_data_plane::hooks::Phase;
 use toolplane_proto::hooks as wire;
 use toolplane_proto::hooks::authenticate_response::Outcome;
 use toolplane_proto::hooks::hook_service_server::{HookService, HookServiceServer};
+use tower::BoxError;
+use tower::util::MapResultLayer;
 
 use crate::harness::PATIENCE;
 
@@ -25,12 +29,20 @@ pub(crate) enum Behavior {
     Hang,
     Fail,
     UnknownPosition,
+    /// Names the same tool over and over.
+    Repeats,
+    /// Changes arguments into more than any are.
+    TooMuch,
     NoJson,
     NoObject,
     ForbiddenHeader,
     BrokenHeader,
     OddCode,
     TooLarge,
+    /// Fails before an execution, and knows nothing of the call from then on.
+    Misses,
+    /// Forgets the call once it is executed.
+    Forgets,
 }
 
 pub(crate) struct FakeHooks {
@@ -48,6 +60,11 @@ struct Shared {
     asked: Mutex<Vec<(&'static str, wire::Call)>>,
     count: watch::Sender<usize>,
     starts: AtomicUsize,
+    described: AtomicUsize,
+    /// Takes back every stream, and nothing but the stream.
+    resets: AtomicBool,
+    /// What it says of itself, where that is not the usual.
+    description: Mutex<Option<wire::DescribeResponse>>,
     ended: mpsc::UnboundedSender<String>,
 }
 
@@ -68,6 +85,9 @@ impl FakeHooks {
             asked: Mutex::default(),
             count: watch::Sender::new(0),
             starts: AtomicUsize::new(0),
+            described: AtomicUsize::new(0),
+            resets: AtomicBool::new(false),
+            description: Mutex::default(),
             ended: sender,
         });
         let mut hooks = Self { folder: TempDir::new().unwrap(), runtime: None, shared, ended };
@@ -90,8 +110,17 @@ impl FakeHooks {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listening = runtime.spawn(async move { UnixListener::bind(&socket).unwrap() }).await.unwrap();
+        let resets = Arc::clone(&shared);
+        let resetting = MapResultLayer::new(move |answer: Result<http::Response<Body>, Infallible>| {
+            if resets.resets.load(Ordering::SeqCst) {
+                Err(BoxError::from("a reset"))
+            } else {
+                answer.map_err(BoxError::from)
+            }
+        });
         runtime.spawn(
             Server::builder()
+                .layer(resetting)
                 .add_service(HookServiceServer::new(Started { shared, instance }))
                 .serve_with_incoming(UnixListenerStream::new(listening)),
         );
@@ -118,6 +147,21 @@ impl FakeHooks {
 
     pub(crate) fn behave(&self, behavior: Behavior) {
         *self.shared.behavior.lock().unwrap() = behavior;
+    }
+
+    /// Whether it takes back every stream from now on.
+    pub(crate) fn reset_streams(&self, resets: bool) {
+        self.shared.resets.store(resets, Ordering::SeqCst);
+    }
+
+    /// What it says of itself from its next start on. Without an instance it names the start.
+    pub(crate) fn describe_as(&self, description: wire::DescribeResponse) {
+        *self.shared.description.lock().unwrap() = Some(description);
+    }
+
+    /// How often a node asked what it is: once per connection.
+    pub(crate) fn described(&self) -> usize {
+        self.shared.described.load(Ordering::SeqCst)
     }
 
     /// Answers this phase never again in this start.
@@ -179,6 +223,12 @@ impl Started {
         match behavior {
             Behavior::Hang => std::future::pending().await,
             Behavior::Fail => Err(Status::unknown("secret words")),
+            Behavior::Misses if phase == Phase::BeforeExecute => Err(Status::unknown("no")),
+            Behavior::Misses | Behavior::Forgets
+                if matches!(phase, Phase::TransformResult | Phase::AfterExecute) =>
+            {
+                Err(Status::failed_precondition("no such call"))
+            }
             _ => Ok((behavior, call)),
         }
     }
@@ -194,13 +244,19 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl HookService for Started {
     async fn describe(&self, _: Request<wire::DescribeRequest>) -> Answer<wire::DescribeResponse> {
-        Ok(Response::new(wire::DescribeResponse {
+        self.shared.described.fetch_add(1, Ordering::SeqCst);
+        let usual = || wire::DescribeResponse {
             name: "fake".to_owned(),
-            instance: self.instance.clone(),
+            instance: String::new(),
             phases: super::phase_numbers(),
             wants_end_call: true,
             headers: vec!["x-*".to_owned()],
-        }))
+        };
+        let mut description = self.shared.description.lock().unwrap().clone().unwrap_or_else(usual);
+        if description.instance.is_empty() {
+            description.instance.clone_from(&self.instance);
+        }
+        Ok(Response::new(description))
     }
 
     async fn authenticate(
@@ -234,6 +290,9 @@ impl HookService for Started {
         if behavior == Behavior::UnknownPosition {
             visible.push(99);
         }
+        if behavior == Behavior::Repeats {
+            visible = vec![0; tools.len() + 1];
+        }
         let keep_for = Some(prost_types::Duration { seconds: 60, nanos: 0 });
         Ok(Response::new(wire::FilterToolsResponse { visible, keep_for }))
     }
@@ -260,6 +319,7 @@ impl HookService for Started {
         };
         match behavior {
             Behavior::NoJson => answer.arguments = Some("{".to_owned()),
+            Behavior::TooMuch => answer.arguments = Some(format!("{{{}}}", " ".repeat(5 << 20))),
             Behavior::NoObject => answer.arguments = Some("[1]".to_owned()),
             Behavior::ForbiddenHeader => answer.extra_headers.push(header("host", "elsewhere")),
             Behavior::BrokenHeader => answer.extra_headers.push(header("x y", "z")),
