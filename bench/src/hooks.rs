@@ -30,13 +30,13 @@ const PYTHON_HOOK: Target = Target::at_most(1000.0, " µs p50");
 pub(crate) const GROUP: Group = Group {
     name: "hooks",
     record: "hooks/run",
-    parts: &[Part { name: "added", expected: 60, run: |setting| one(added(setting)) }],
+    parts: &[Part { name: "overhead", expected: 60, run: |setting| one(overhead(setting)) }],
 };
 
 /// Whom to measure, how it is called, and its target.
 type Measured = (Subject, &'static str, Option<Target>);
 
-async fn added(setting: &Setting) -> anyhow::Result<Section> {
+async fn overhead(setting: &Setting) -> anyhow::Result<Section> {
     let upstream = Upstream::start().await?;
     let folder = tempfile::tempdir()?;
     let socket = folder.path().join("hooks.sock");
@@ -58,7 +58,7 @@ async fn added(setting: &Setting) -> anyhow::Result<Section> {
          without hooks. Caller, node, hooks and upstream share the processors."
     );
     let title = "What a hook adds to the latency of `execute_tool`".to_owned();
-    Ok(Section { id: "hooks/added", title, method, table: table(&subjects, &rounds) })
+    Ok(Section { id: "hooks/overhead", title, method, table: table(&subjects, &rounds) })
 }
 
 fn table(subjects: &[Measured], rounds: &[Vec<Figures>]) -> Table {
