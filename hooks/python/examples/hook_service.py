@@ -19,9 +19,6 @@ import grpc.aio
 
 from toolplane_hooks import wire
 
-# A node pings its connections every ten seconds, also while nothing is asked. By default gRPC takes that for abuse.
-PINGS = [("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000)]
-
 
 class OpeningHours:
     """One method for each phase that is announced, and `Describe`."""
@@ -78,7 +75,7 @@ def make_server(service: OpeningHours) -> grpc.aio.Server:
         )
         for method, answer in answers.items()
     }
-    server = grpc.aio.server(options=PINGS)
+    server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(f"{wire.PACKAGE}.HookService", handlers),))
     return server
 
