@@ -27,6 +27,17 @@ pub(crate) struct CodeMode {
     places: Arc<Places>,
 }
 
+/// Why this machine runs no programs.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// There is no thread for it.
+    #[error(transparent)]
+    Thread(#[from] io::Error),
+    /// No worker gets ready.
+    #[error(transparent)]
+    Worker(#[from] toolplane_sandbox::NotReady),
+}
+
 /// Why a program has to wait for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
@@ -37,9 +48,11 @@ pub(crate) enum Full {
 }
 
 impl CodeMode {
-    /// Makes the first workers ready. Call it within a Tokio runtime.
-    pub(crate) fn new(settings: &Settings) -> io::Result<Self> {
+    /// Makes the first workers ready.
+    pub(crate) async fn start(settings: &Settings) -> Result<Self, Unavailable> {
         let pool = toolplane_sandbox::Pool::new(settings.pool())?;
+        // Better not to start than to refuse every program of every caller.
+        pool.check().await?;
         Ok(Self { settings: settings.clone(), pool, places: Arc::new(Places::new(settings)) })
     }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use toolplane_registry::Rejection;
 use toolplane_upstream::{Client, Connector, connector};
 
-use crate::code_mode::CodeMode;
+use crate::code_mode::{self, CodeMode};
 use crate::control_plane::{self, ControlPlanes};
 use crate::hooks::chain::Chain;
 use crate::hooks::grpc::Background;
@@ -47,7 +47,7 @@ pub enum Error {
     Serve(#[from] std::io::Error),
     /// Workers of code mode cannot be started.
     #[error("cannot run code: {0}")]
-    CodeMode(std::io::Error),
+    CodeMode(#[from] code_mode::Unavailable),
     /// A task of the node ended when it should not have.
     #[error("a part of the node failed: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -112,7 +112,10 @@ impl Service {
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
         let Self { options, live, control_planes, last_good, client, guard, metrics, gate, hooks } = self;
         let on_loopback = listener.local_addr()?.ip().is_loopback();
-        let code_mode = options.code_mode.as_ref().map(CodeMode::new).transpose().map_err(Error::CodeMode)?;
+        let code_mode = match &options.code_mode {
+            Some(settings) => Some(CodeMode::start(settings).await?),
+            None => None,
+        };
         let (hooks, hook_tasks) = hooks;
         let parts = Parts { client: client.clone(), guard, hooks, code_mode };
         let meta_tools = MetaTools::new(&options, &live, &control_planes, parts, &metrics);

@@ -31,9 +31,11 @@ use crate::outcome::{Failure, Limit, Value};
 /// What the engine needs of the host.
 pub(crate) trait Link {
     /// Has a tool called, without waiting for it.
-    fn call(&mut self, id: u32, tool: u32, arguments: Box<RawValue>) -> Result<(), Error>;
+    fn call(&self, id: u32, tool: u32, arguments: Box<RawValue>) -> Result<(), Error>;
+    /// Tells what was printed.
+    fn printed(&self, text: String) -> Result<(), Error>;
     /// Waits until at least one call is done.
-    fn wait(&mut self) -> Result<Woken, Error>;
+    fn wait(&self) -> Result<Woken, Error>;
 }
 
 /// Why a wait ended.
@@ -64,8 +66,8 @@ enum Ended {
 /// One run.
 struct Session<'a> {
     run: &'a Run,
-    link: &'a mut dyn Link,
-    printed: Printed,
+    link: &'a dyn Link,
+    printed: Printed<'a>,
     /// When its time is up.
     deadline: Instant,
     /// Calls that it has made.
@@ -81,11 +83,11 @@ struct Session<'a> {
 }
 
 /// Runs a program to its end.
-pub(crate) fn run(run: &Run, link: &mut dyn Link) -> (Done, Remains) {
+pub(crate) fn run(run: &Run, link: &dyn Link) -> (Done, Remains) {
     let mut session = Session {
         run,
         link,
-        printed: Printed::new(run.limits.stdout),
+        printed: Printed::new(run.limits.stdout, link),
         deadline: Instant::now() + run.limits.duration,
         calls: 0,
         answers: HashMap::new(),
@@ -106,10 +108,13 @@ pub(crate) fn run(run: &Run, link: &mut dyn Link) -> (Done, Remains) {
 pub(crate) fn warm_up() {
     struct Nobody;
     impl Link for Nobody {
-        fn call(&mut self, _: u32, _: u32, _: Box<RawValue>) -> Result<(), Error> {
+        fn call(&self, _: u32, _: u32, _: Box<RawValue>) -> Result<(), Error> {
             Ok(())
         }
-        fn wait(&mut self) -> Result<Woken, Error> {
+        fn printed(&self, _: String) -> Result<(), Error> {
+            Ok(())
+        }
+        fn wait(&self) -> Result<Woken, Error> {
             let json = RawValue::from_string("[{\"a\":1.5,\"b\":\"c\"}]".to_owned())?;
             Ok(Woken::Answers(vec![Answer { id: 0, end: AnswerEnd::Given(json) }]))
         }
@@ -120,7 +125,7 @@ pub(crate) fn warm_up() {
         tools: vec![crate::frames::SentTool { place: 0, tool }],
         limits: crate::program::Limits::default(),
     };
-    drop(run(&run_of, &mut Nobody));
+    drop(run(&run_of, &Nobody));
 }
 
 impl Session<'_> {

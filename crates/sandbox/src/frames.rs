@@ -15,7 +15,7 @@ use crate::outcome::{Failure, Value};
 use crate::program::{Limits, Tool};
 
 /// Raised whenever a message changes: host and worker are the same program, so anything else is a mistake or a lie.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
 /// Bytes before the body.
 const HEADER: usize = 5;
@@ -93,6 +93,8 @@ pub(crate) enum FromWorker {
     Taken,
     /// The program calls a tool and goes on.
     Call { id: u32, tool: u32, arguments: Box<RawValue> },
+    /// The program has printed this.
+    Printed { text: String },
     /// Every part of the program waits for calls.
     Wait,
     /// The program has ended.
@@ -104,7 +106,9 @@ pub(crate) enum FromWorker {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Done {
     pub(crate) end: Result<Value, Failure>,
+    /// What was printed and not told before.
     pub(crate) stdout: String,
+    /// Whether something is missing at its end.
     pub(crate) truncated: bool,
     pub(crate) note: Option<String>,
 }

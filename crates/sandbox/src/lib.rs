@@ -45,7 +45,7 @@ pub mod worker;
 
 pub use accounting::Accounting;
 pub use outcome::{Call, Code, Failure, Limit, Outcome, Value};
-pub use pool::{Calls, NestedCall, Options, Pool, ToolFailure};
+pub use pool::{Calls, NestedCall, NotReady, Options, Pool, ToolFailure};
 pub use program::{Limits, Program, Tool};
 
 #[cfg(any(test, feature = "fuzzing"))]

@@ -7,6 +7,9 @@
 
 mod conversation;
 mod process;
+mod starter;
+#[cfg(target_os = "linux")]
+mod template;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -22,7 +25,8 @@ use tokio_util::task::TaskTracker;
 use crate::engine::at_limit;
 use crate::outcome::{Code, Failure, Limit, Outcome};
 use crate::pool::conversation::{Conversation, Ended};
-use crate::pool::process::{Spawner, Worker};
+use crate::pool::process::Worker;
+use crate::pool::starter::Starter;
 use crate::program::{MAX_SOURCE, Program};
 use crate::worker;
 
@@ -41,6 +45,8 @@ pub struct Options {
     pub cores: usize,
     /// The binary whose `main` calls [`worker::run_if_asked`]; none: this one.
     pub binary: Option<PathBuf>,
+    /// Whether workers are copies of one that was made ready, where the platform can; otherwise each is started anew.
+    pub copies: bool,
 }
 
 /// Workers, and the way to run programs on them. Cheap to clone; the workers end with the last clone.
@@ -74,9 +80,14 @@ pub trait Calls: Send + Sync {
     fn call(&self, call: NestedCall) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>>;
 }
 
+/// Why there is no worker.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NotReady(process::Error);
+
 struct Inner {
     options: Options,
-    spawner: Spawner,
+    starter: Starter,
     idle: Mutex<Vec<Worker>>,
     refills: TaskTracker,
     /// Whether somebody fills the places.
@@ -95,6 +106,7 @@ impl Default for Options {
             duration: limits.duration,
             cores: 0,
             binary: None,
+            copies: true,
         }
     }
 }
@@ -113,16 +125,30 @@ impl Pool {
                 "code mode runs without a filter of system calls on this platform: use it for trusted callers only"
             );
         }
-        let spawner = Spawner::new(&options)?;
+        let starter = Starter::new(&options)?;
         let pool = Self(Arc::new(Inner {
             options,
-            spawner,
+            starter,
             idle: Mutex::default(),
             refills: TaskTracker::new(),
             is_filling: AtomicBool::new(false),
         }));
         pool.refill();
         Ok(pool)
+    }
+
+    /// Waits until a worker has been made ready, with all its locks.
+    ///
+    /// # Errors
+    ///
+    /// What a worker could not do: on this machine no program can be run.
+    pub async fn check(&self) -> Result<(), NotReady> {
+        let worker = self.take().await.map_err(NotReady)?;
+        let mut idle = self.0.idle();
+        if idle.len() < self.0.options.ready {
+            idle.push(worker);
+        }
+        Ok(())
     }
 
     /// How many workers stand ready at this moment.
@@ -172,13 +198,13 @@ impl Pool {
         loop {
             let ready = self.0.idle().pop();
             match ready {
-                Some(mut worker) => {
+                Some(worker) => {
                     // It may have died while it stood ready.
                     if worker.is_alive() {
                         return Ok(worker);
                     }
                 }
-                None => return self.0.spawner.start().await,
+                None => return self.0.starter.start().await,
             }
         }
     }
@@ -213,7 +239,7 @@ async fn fill(pool: &Weak<Inner>) -> Result<(), process::Error> {
                 return Ok(());
             }
         }
-        let starting = inner.spawner.start();
+        let starting = inner.starter.start();
         drop(inner);
         let started = starting.await;
         if started.is_err()

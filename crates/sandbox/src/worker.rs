@@ -3,11 +3,15 @@
 //! A worker is the binary of the gateway started anew with [`ARGUMENT`] as its first argument; `main` must call
 //! [`run_if_asked`] before it does anything else, so that no setting is read, no thread started and no file opened.
 //!
+//! Where the platform can, workers are copies of a process that was started so once, with [`TEMPLATE`] instead.
+//!
 //! Two threads: the interpreter's, with a stack that no source within the limits can exhaust, and the first one, which
 //! watches the clock of a run.
 
 mod link;
 mod lockdown;
+#[cfg(target_os = "linux")]
+mod template;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -18,12 +22,21 @@ use tokio::time::Instant;
 
 use crate::accounting;
 use crate::engine;
-use crate::frames::{self, Error, FromWorker, Run, ToWorker};
+use crate::frames::{Error, FromWorker, Run, ToWorker};
 use crate::worker::link::Pipes;
-pub(crate) use crate::worker::lockdown::IS_COMPLETE;
+use crate::worker::lockdown::Refused;
+pub(crate) use crate::worker::lockdown::{IS_COMPLETE, refusal};
+#[cfg(target_os = "linux")]
+pub(crate) use crate::worker::template::ANSWER;
 
 /// The first argument of a worker; no operator has a reason to type it.
 pub const ARGUMENT: &str = "--code-mode-worker";
+
+/// The first argument of a process that workers are copied from.
+pub(crate) const TEMPLATE: &str = "--code-mode-template";
+
+/// What workers are called in the list of processes.
+pub(crate) const NAME: &str = "toolplane-code-mode";
 
 /// Virtual; what a program does not use is never touched.
 const STACK: usize = 256 * 1024 * 1024;
@@ -64,12 +77,18 @@ impl Start {
 /// Runs as a worker if that is what this process was started for; otherwise returns nothing, having done nothing.
 pub fn run_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next()?.as_os_str() != ARGUMENT {
+    let asked = arguments.next()?;
+    let is_template = asked.as_os_str() == TEMPLATE;
+    if !is_template && asked.as_os_str() != ARGUMENT {
         return None;
     }
     accounting::turn_on();
-    let done = Start::parse(arguments).is_some_and(run);
-    Some(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let ended = match Start::parse(arguments) {
+        Some(start) if is_template => run_as_template(&start),
+        Some(start) => lockdown::of_any(&start).and_then(|()| run(&start)),
+        None => Err(Refused::Arguments),
+    };
+    Some(ended.err().map_or(ExitCode::SUCCESS, |refused| ExitCode::from(refused.exit_code())))
 }
 
 /// Locks this process down as a worker and tries what a worker must not be able to do, for tests: each attempt by name,
@@ -77,18 +96,31 @@ pub fn run_if_asked() -> Option<ExitCode> {
 #[cfg(all(feature = "fuzzing", target_os = "linux"))]
 pub fn attempts(parent: u32) -> Option<Vec<(&'static str, bool)>> {
     let start = Start { parent, memory: 1 << 28, cpu_seconds: 10, cores: 0, runs: 1 };
-    (lockdown::before_threads(&start) && lockdown::all_threads()).then(|| lockdown::attempts(parent))
+    let locked = lockdown::of_any(&start).and_then(|()| lockdown::of_a_worker(&start));
+    locked.and_then(|()| lockdown::all_threads()).ok().map(|()| lockdown::attempts(parent))
 }
 
-/// From the first lock to the last run; whether all went as it should.
-fn run(start: Start) -> bool {
-    if !lockdown::before_threads(&start) {
-        return false;
-    }
+/// Makes copies of itself; returns when there are to be no more, and in a copy when that has done its work.
+#[cfg(target_os = "linux")]
+fn run_as_template(start: &Start) -> Result<(), Refused> {
+    lockdown::of_any(start)?;
+    engine::warm_up();
+    if template::serve() { run(start) } else { Ok(()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn run_as_template(_: &Start) -> Result<(), Refused> {
+    Err(Refused::Arguments)
+}
+
+/// From a worker's own locks to its last run.
+fn run(start: &Start) -> Result<(), Refused> {
+    lockdown::of_a_worker(start)?;
     let (begun, clock) = channel();
     let (warm, is_warm) = channel();
     let runs = start.runs;
     let interpreter = thread::Builder::new().stack_size(STACK).spawn(move || {
+        // In a copy, too: what a program needs is written to here, so that it need not be copied then.
         engine::warm_up();
         // The filter covers this thread too, and must be there before a stranger's program is.
         let (locked, is_locked) = channel();
@@ -96,23 +128,22 @@ fn run(start: Start) -> bool {
             return;
         }
         // The host ends a conversation by closing the pipe, so an error at the end is no news to anybody.
-        drop(converse(&mut Pipes::new(), &begun, runs));
+        drop(converse(&Pipes::new(), &begun, runs));
     });
-    let Ok(interpreter) = interpreter else { return false };
-    let Ok(locked) = is_warm.recv() else { return false };
-    if !lockdown::all_threads() || locked.send(()).is_err() {
-        return false;
-    }
+    let interpreter = interpreter.map_err(|_| Refused::Thread)?;
+    let locked = is_warm.recv().map_err(|_| Refused::Thread)?;
+    lockdown::all_threads()?;
+    locked.send(()).map_err(|_| Refused::Thread)?;
     watch(&clock);
-    interpreter.join().is_ok()
+    interpreter.join().map_err(|_| Refused::Thread)
 }
 
 /// What the interpreter's thread tells the first one.
 enum Clock {
     /// A run has begun and ends at the latest then.
     Begun(Instant),
-    /// It has ended.
-    Ended,
+    /// It has ended. Whoever waits for the answer has no more to fear of this clock.
+    Ended(Sender<()>),
 }
 
 /// Ends programs whose time is up, until the interpreter's thread is gone.
@@ -125,7 +156,11 @@ fn watch(clock: &Receiver<Clock>) {
         };
         deadline = match news {
             Ok(Clock::Begun(at)) => Some(at),
-            Ok(Clock::Ended) => None,
+            Ok(Clock::Ended(heard)) => {
+                // Nobody waits where no other run follows.
+                heard.send(()).unwrap_or_default();
+                None
+            }
             Err(RecvTimeoutError::Timeout) => {
                 accounting::time_is_up();
                 None
@@ -136,24 +171,29 @@ fn watch(clock: &Receiver<Clock>) {
 }
 
 /// Takes as many programs as it was started for, one after another.
-fn converse(pipes: &mut Pipes, clock: &Sender<Clock>, runs: u64) -> Result<(), Error> {
-    frames::write(pipes.out(), &FromWorker::Ready)?;
+fn converse(pipes: &Pipes, clock: &Sender<Clock>, runs: u64) -> Result<(), Error> {
+    pipes.write(&FromWorker::Ready)?;
     for _ in 0..runs {
         let run: Box<Run> = loop {
-            match frames::read(pipes.input())? {
+            match pipes.read()? {
                 ToWorker::Run(run) => break run,
                 // Answers to calls of the run before, which were on their way when it ended.
                 ToWorker::Answers(_) | ToWorker::Abort => {}
             }
         };
-        frames::write(pipes.out(), &FromWorker::Taken)?;
+        pipes.write(&FromWorker::Taken)?;
         accounting::begin(run.limits.memory, run.limits.allocations);
         // A clock that nobody listens to is one that nobody needs: the process is ending.
         drop(clock.send(Clock::Begun(Instant::now() + run.limits.duration)));
         let (done, left) = engine::run(&run, pipes);
-        drop(clock.send(Clock::Ended));
+        let (heard, is_heard) = channel();
+        drop(clock.send(Clock::Ended(heard)));
+        if runs > 1 {
+            // A clock that runs out at this moment would end the next run: it must have stopped before that begins.
+            is_heard.recv().unwrap_or_default();
+        }
         accounting::end();
-        frames::write(pipes.out(), &FromWorker::Done(Box::new(done)))?;
+        pipes.write(&FromWorker::Done(Box::new(done)))?;
         if runs == 1 {
             // Taking apart what a program built can take as long as building it; the process is about to end anyway.
             std::mem::forget(left);

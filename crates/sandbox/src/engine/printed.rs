@@ -1,31 +1,49 @@
 //! What a program prints, up to a number of bytes.
+//!
+//! It is sent on while the program runs, so that it is not lost with a worker that is ended.
+//! The first lines go at once; a program that goes on printing has them gathered, so that it costs the host little.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use monty_types::{MontyException, PrintWriter, PrintWriterCallback};
+use tokio::time::Instant;
+
+use crate::engine::Link;
 
 /// Stands where something was cut off.
 const MARK: &str = "\n… (truncated)";
 
+/// As many lines are sent one by one.
+const AT_ONCE: u32 = 32;
+/// From then on, lines are gathered for so long,
+const GATHERED: Duration = Duration::from_millis(20);
+/// or until there are so many bytes.
+const FULL: usize = 4 * 1024;
+
 /// Keeps the beginning and drops the rest: a program that prints too much goes on, as it does elsewhere.
-pub(super) struct Printed {
+pub(super) struct Printed<'a> {
+    link: &'a dyn Link,
+    /// What has not been sent.
     text: String,
     room: usize,
     truncated: bool,
+    sent: u32,
+    sent_at: Instant,
 }
 
-impl Printed {
-    pub(super) fn new(room: usize) -> Self {
-        Self { text: String::new(), room, truncated: false }
+impl<'a> Printed<'a> {
+    pub(super) fn new(room: usize, link: &'a dyn Link) -> Self {
+        Self { link, text: String::new(), room, truncated: false, sent: 0, sent_at: Instant::now() }
     }
 
     pub(super) fn writer(&mut self) -> PrintWriter<'_> {
         PrintWriter::Callback(self)
     }
 
-    /// The text and whether something is missing at its end.
+    /// What has not been sent, and whether something is missing at its end.
     pub(super) fn into_parts(self) -> (String, bool) {
-        let Self { mut text, room: _, truncated } = self;
+        let Self { mut text, truncated, .. } = self;
         if truncated {
             text.push_str(MARK);
         }
@@ -36,14 +54,30 @@ impl Printed {
         if self.truncated {
             return;
         }
-        let room = self.room.saturating_sub(self.text.len());
-        let kept = text.floor_char_boundary(room);
+        let kept = text.floor_char_boundary(self.room);
         self.text.push_str(text.get(..kept).unwrap_or_default());
+        self.room = self.room.saturating_sub(kept);
         self.truncated = kept < text.len();
+        if self.text.len() >= FULL {
+            self.send();
+        }
+    }
+
+    fn end_line(&mut self) {
+        if !self.text.is_empty() && (self.sent < AT_ONCE || self.sent_at.elapsed() >= GATHERED) {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        // A host that is gone is noticed by whoever waits for it.
+        self.link.printed(std::mem::take(&mut self.text)).unwrap_or_default();
+        self.sent = self.sent.saturating_add(1);
+        self.sent_at = Instant::now();
     }
 }
 
-impl PrintWriterCallback for Printed {
+impl PrintWriterCallback for Printed<'_> {
     fn stdout_write(&mut self, output: Cow<'_, str>) -> Result<(), MontyException> {
         self.add(&output);
         Ok(())
@@ -51,6 +85,9 @@ impl PrintWriterCallback for Printed {
 
     fn stdout_push(&mut self, end: char) -> Result<(), MontyException> {
         self.add(end.encode_utf8(&mut [0; 4]));
+        if end == '\n' {
+            self.end_line();
+        }
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! | the worker says | taken when | then |
 //! |---|---|---|
 //! | `Taken` | first, and once | the program is never given to another worker |
+//! | `Printed` | it does not wait, and has not printed more than it may | it is kept |
 //! | `Call` | the tool was sent to it, the number is new, the cap is not reached | the call begins, or waits its turn |
 //! | `Wait` | it does not wait already | it is sent every call that is done, at the latest when one is |
 //! | `Done` | after `Taken` | the run has ended |
@@ -82,6 +83,8 @@ pub(super) struct Conversation<'a> {
     /// Answers that are ready to be sent.
     answers: Vec<Answer>,
     is_worker_waiting: bool,
+    /// What the program has printed so far.
+    printed: String,
     /// Whether the worker has begun to run the program.
     is_taken: bool,
     deadline: Instant,
@@ -101,6 +104,7 @@ impl<'a> Conversation<'a> {
             waiting: VecDeque::new(),
             answers: Vec::new(),
             is_worker_waiting: false,
+            printed: String::new(),
             is_taken: false,
             deadline: Instant::now() + program.limits.duration,
             max_frame: frames::max_from_worker(&program.limits),
@@ -128,6 +132,7 @@ impl<'a> Conversation<'a> {
         };
         let calls = self.kept.into_iter().map(elapsed).collect();
         let Done { end, stdout, truncated, note } = done;
+        let stdout = self.printed + &stdout;
         let run_time = begun.elapsed();
         let outcome = Outcome { end, stdout, truncated, calls, note, start_time, run_time };
         self.worker.runs_left = self.worker.runs_left.saturating_sub(1);
@@ -196,6 +201,16 @@ impl<'a> Conversation<'a> {
                 self.is_taken = true;
                 Ok(None)
             }
+            FromWorker::Printed { .. } if self.is_worker_waiting => {
+                Err(Broken::Nonsense("it prints while it waits"))
+            }
+            FromWorker::Printed { text } => {
+                self.printed.push_str(&text);
+                if self.printed.len() > self.program.limits.stdout {
+                    return Err(Broken::Nonsense("it prints more than it may"));
+                }
+                Ok(None)
+            }
             FromWorker::Call { id, tool, arguments } => {
                 self.called(id, tool, arguments)?;
                 Ok(None)
@@ -210,7 +225,7 @@ impl<'a> Conversation<'a> {
             }
             FromWorker::Done(done) => {
                 let Limits { result, stdout, .. } = self.program.limits;
-                let is_within = is_within(&done, result, stdout);
+                let is_within = is_within(&done, result, stdout.saturating_sub(self.printed.len()));
                 if is_within {
                     Ok(Some(*done))
                 } else {

@@ -1,7 +1,10 @@
 //! The worker's end of the two pipes, as the engine uses them.
 
+use std::cell::RefCell;
 use std::io::{BufReader, BufWriter, Stdin, Stdout, stdin, stdout};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::engine::{Link, Woken};
@@ -9,35 +12,39 @@ use crate::frames::{self, Error, FromWorker, ToWorker};
 
 /// Standard input and output, which are pipes to the host.
 pub(super) struct Pipes {
-    input: BufReader<Stdin>,
-    out: BufWriter<Stdout>,
+    input: RefCell<BufReader<Stdin>>,
+    out: RefCell<BufWriter<Stdout>>,
 }
 
 impl Pipes {
     pub(super) fn new() -> Self {
         Self {
-            input: BufReader::with_capacity(8 * 1024, stdin()),
-            out: BufWriter::with_capacity(8 * 1024, stdout()),
+            input: RefCell::new(BufReader::with_capacity(8 * 1024, stdin())),
+            out: RefCell::new(BufWriter::with_capacity(8 * 1024, stdout())),
         }
     }
 
-    pub(super) fn input(&mut self) -> &mut BufReader<Stdin> {
-        &mut self.input
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        frames::read(&mut *self.input.borrow_mut())
     }
 
-    pub(super) fn out(&mut self) -> &mut BufWriter<Stdout> {
-        &mut self.out
+    pub(super) fn write(&self, message: &impl Serialize) -> Result<(), Error> {
+        frames::write(&mut *self.out.borrow_mut(), message)
     }
 }
 
 impl Link for Pipes {
-    fn call(&mut self, id: u32, tool: u32, arguments: Box<RawValue>) -> Result<(), Error> {
-        frames::write(&mut self.out, &FromWorker::Call { id, tool, arguments })
+    fn call(&self, id: u32, tool: u32, arguments: Box<RawValue>) -> Result<(), Error> {
+        self.write(&FromWorker::Call { id, tool, arguments })
     }
 
-    fn wait(&mut self) -> Result<Woken, Error> {
-        frames::write(&mut self.out, &FromWorker::Wait)?;
-        Ok(match frames::read(&mut self.input)? {
+    fn printed(&self, text: String) -> Result<(), Error> {
+        self.write(&FromWorker::Printed { text })
+    }
+
+    fn wait(&self) -> Result<Woken, Error> {
+        self.write(&FromWorker::Wait)?;
+        Ok(match self.read()? {
             ToWorker::Answers(answers) => Woken::Answers(answers),
             // The host never sends a program during a run.
             ToWorker::Abort | ToWorker::Run(_) => Woken::TimeIsUp,

@@ -8,18 +8,76 @@ use crate::worker::Start;
 /// Whether this platform has the locks.
 pub(crate) const IS_COMPLETE: bool = cfg!(target_os = "linux");
 
-#[cfg(not(target_os = "linux"))]
-pub(super) fn before_threads(_: &Start) -> bool {
-    true
+/// A lock that could not be set. A worker without one of them sees no program; it ends with a code that says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The host did not say what it wants.
+    Arguments,
+    /// It does not die with the gateway, or has another parent.
+    Parent,
+    /// It can gain rights, or be read by others.
+    Rights,
+    /// It cannot be kept to its cores.
+    Cores,
+    /// A limit of the kernel for its resources.
+    Limits,
+    /// The interpreter's thread.
+    Thread,
+    /// The filter of system calls.
+    Filter,
+}
+
+impl Refused {
+    const ALL: [Self; 7] =
+        [Self::Arguments, Self::Parent, Self::Rights, Self::Cores, Self::Limits, Self::Thread, Self::Filter];
+
+    pub(super) fn exit_code(self) -> u8 {
+        match self {
+            Self::Arguments => 70,
+            Self::Parent => 71,
+            Self::Rights => 72,
+            Self::Cores => 73,
+            Self::Limits => 74,
+            Self::Thread => 75,
+            Self::Filter => 76,
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Arguments => "it was not told how",
+            Self::Parent => "it would outlive the gateway",
+            Self::Rights => "it could gain rights",
+            Self::Cores => "it cannot be kept to its cores",
+            Self::Limits => "the kernel refuses a limit of its resources",
+            Self::Thread => "there is no thread for the interpreter",
+            Self::Filter => "the kernel refuses the filter of system calls (seccomp)",
+        }
+    }
+}
+
+/// What a worker that ended with this code could not do.
+pub(crate) fn refusal(exit_code: i32) -> Option<&'static str> {
+    Refused::ALL.into_iter().find(|refused| i32::from(refused.exit_code()) == exit_code).map(Refused::reason)
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn all_threads() -> bool {
-    true
+pub(super) fn of_any(_: &Start) -> Result<(), Refused> {
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn of_a_worker(_: &Start) -> Result<(), Refused> {
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn all_threads() -> Result<(), Refused> {
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{all_threads, before_threads};
+pub(super) use linux::{all_threads, of_a_worker, of_any};
 
 #[cfg(all(feature = "fuzzing", target_os = "linux"))]
 pub(super) use linux::attempts;
@@ -28,31 +86,44 @@ pub(super) use linux::attempts;
 mod linux {
     use rustix::process::{
         DumpableBehavior, Pid, Resource, Rlimit, Signal, getppid, set_dumpable_behavior,
-        set_parent_process_death_signal, setpriority_process, setrlimit,
+        set_parent_process_death_signal, setpgid, setpriority_process, setrlimit,
     };
-    use rustix::thread::{CpuSet, sched_setaffinity, set_no_new_privs};
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_no_new_privs};
     use seccompiler::{
         BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
         SeccompRule,
     };
 
-    use super::Start;
+    use super::{Refused, Start};
     use crate::worker::ADDRESS_SPACE;
 
-    /// Far below the gateway: a program waits rather than a request.
+    /// Far below the gateway, where the kernel has no class of its own for that.
     const NICENESS: i32 = 19;
 
-    /// All that holds for the process; whether every lock is in place.
-    pub(crate) fn before_threads(start: &Start) -> bool {
+    /// All that holds for workers and what they are copied from.
+    pub(crate) fn of_any(start: &Start) -> Result<(), Refused> {
         // First to go where memory is short; the limits below forbid saying so. It fails where there is no such file.
         std::fs::write("/proc/self/oom_score_adj", "1000").unwrap_or_default();
         ignore_signals();
-        close_inherited() && dies_with_its_parent(start.parent) && gives_up_rights() && limit_resources(start)
+        close_inherited();
+        dies_with_its_parent(start.parent)?;
+        gives_up_rights()?;
+        yields();
+        keeps_to_cores(start.cores)
+    }
+
+    /// What a worker gives up besides: a copy does not inherit all of it, and what it is copied from needs more.
+    pub(crate) fn of_a_worker(start: &Start) -> Result<(), Refused> {
+        close_inherited();
+        dies_with_its_parent(start.parent)?;
+        // As for a worker that was started anew: what ends the gateway's group is not for it. A leader stays one.
+        setpgid(None, None).unwrap_or_default();
+        limit_resources(start)
     }
 
     /// Keeps the two pipes and the empty error stream.
     #[expect(unsafe_code, reason = "no safe function closes a range of descriptors")]
-    fn close_inherited() -> bool {
+    fn close_inherited() {
         // SAFETY: nothing in this process has opened a descriptor of its own yet, so none that is in use is closed.
         let closed = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) == 0 };
         if !closed {
@@ -62,7 +133,6 @@ mod linux {
                 unsafe { libc::close(descriptor) };
             }
         }
-        true
     }
 
     /// What tells the whole group or service to end is for the gateway to heed, which lets programs finish.
@@ -74,33 +144,41 @@ mod linux {
         }
     }
 
-    fn dies_with_its_parent(parent: u32) -> bool {
-        set_parent_process_death_signal(Some(Signal::KILL)).is_ok()
-            // It may have died before this was said.
-            && getppid().map(Pid::as_raw_nonzero).is_some_and(|id| i64::from(id.get()) == i64::from(parent))
+    fn dies_with_its_parent(parent: u32) -> Result<(), Refused> {
+        let is_told = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
+        // It may have died before this was said.
+        let is_alive =
+            getppid().map(Pid::as_raw_nonzero).is_some_and(|id| i64::from(id.get()) == i64::from(parent));
+        if is_told && is_alive { Ok(()) } else { Err(Refused::Parent) }
     }
 
-    fn gives_up_rights() -> bool {
-        set_no_new_privs(true).is_ok() && set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok()
+    fn gives_up_rights() -> Result<(), Refused> {
+        set_no_new_privs(true).map_err(|_| Refused::Rights)?;
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|_| Refused::Rights)
     }
 
-    fn limit_resources(start: &Start) -> bool {
-        let Start { parent: _, memory, cpu_seconds, cores, runs: _ } = *start;
-        // A courtesy to the gateway, and no lock: some containers forbid it.
+    /// Runs only where nobody else wants to: whoever wakes up takes the core at once, a request among them.
+    ///
+    /// A courtesy to the gateway and no lock: some containers forbid it.
+    #[expect(unsafe_code, reason = "no safe function changes the class of a process")]
+    fn yields() {
         setpriority_process(None, NICENESS).unwrap_or_default();
-        if let Ok(cores) = usize::try_from(cores)
-            && cores > 0
-        {
-            let available = rustix::thread::sched_getaffinity(None).ok();
-            let mut shared = CpuSet::new();
-            let last = (0..CpuSet::MAX_CPU)
-                .rev()
-                .filter(|&cpu| available.as_ref().is_some_and(|set| set.is_set(cpu)));
-            last.take(cores).for_each(|cpu| shared.set(cpu));
-            if sched_setaffinity(None, &shared).is_err() {
-                return false;
-            }
-        }
+        let no_priority = libc::sched_param { sched_priority: 0 };
+        // SAFETY: the parameter lives, and is what this class takes.
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority) };
+    }
+
+    fn keeps_to_cores(cores: u64) -> Result<(), Refused> {
+        let Some(cores) = usize::try_from(cores).ok().filter(|&cores| cores > 0) else { return Ok(()) };
+        let available = sched_getaffinity(None).map_err(|_| Refused::Cores)?;
+        let mut shared = CpuSet::new();
+        let last = (0..CpuSet::MAX_CPU).rev().filter(|&cpu| available.is_set(cpu));
+        last.take(cores).for_each(|cpu| shared.set(cpu));
+        sched_setaffinity(None, &shared).map_err(|_| Refused::Cores)
+    }
+
+    fn limit_resources(start: &Start) -> Result<(), Refused> {
+        let Start { parent: _, memory, cpu_seconds, cores: _, runs: _ } = *start;
         let limits = [
             (Resource::Core, 0),
             (Resource::Fsize, 0),
@@ -109,19 +187,19 @@ mod linux {
             (Resource::As, memory.saturating_mul(2).saturating_add(ADDRESS_SPACE)),
             (Resource::Cpu, cpu_seconds),
         ];
-        limits.into_iter().all(|(resource, most)| {
-            setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }).is_ok()
+        limits.into_iter().try_for_each(|(resource, most)| {
+            let limit = Rlimit { current: Some(most), maximum: Some(most) };
+            setrlimit(resource, limit).map_err(|_| Refused::Limits)
         })
     }
 
     /// Leaves the calls of the kernel that computing needs, and the two pipes.
-    pub(crate) fn all_threads() -> bool {
+    pub(crate) fn all_threads() -> Result<(), Refused> {
         // No thread or process more than there are; has no effect for root, whom the filter stops.
         let no_more = Rlimit { current: Some(0), maximum: Some(0) };
-        if setrlimit(Resource::Nproc, no_more).is_err() {
-            return false;
-        }
-        filter().is_ok_and(|filter| seccompiler::apply_filter_all_threads(&filter).is_ok())
+        setrlimit(Resource::Nproc, no_more).map_err(|_| Refused::Limits)?;
+        let filter = filter().map_err(|_| Refused::Filter)?;
+        seccompiler::apply_filter_all_threads(&filter).map_err(|_| Refused::Filter)
     }
 
     fn only(conditions: Vec<SeccompCondition>) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {

@@ -1,12 +1,15 @@
 //! Limits, cancellation, and workers that die.
 
 use std::fs;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use toolplane_sandbox::outcome::Status;
-use toolplane_sandbox::{Code, Limit, Limits, Options, Pool};
+use toolplane_sandbox::pool::Answered;
+use toolplane_sandbox::{Calls, Code, Limit, Limits, NestedCall, Options, Pool};
 
 use crate::harness::{Tools, failure_with, options, pool, program, run_with};
 
@@ -93,20 +96,51 @@ async fn a_run_that_is_dropped_ends_its_worker() {
 
 #[tokio::test]
 async fn a_worker_that_is_killed_in_mid_run_is_a_coded_failure() {
+    struct Told(Notify);
+    impl Calls for Told {
+        fn call(&self, call: NestedCall) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>> {
+            self.0.notify_one();
+            Tools.call(call)
+        }
+    }
     let pool = pool();
     while pool.ready() == 0 {
         tokio::task::yield_now().await;
     }
     let id = pool.process_ids()[0];
-    let spinning = program("await echo('x')\nwhile True:\n    pass", Limits::default());
+    let source = "print('before')\nawait echo('x')\nwhile True:\n    pass";
+    let (spinning, called) = (program(source, Limits::default()), Told(Notify::new()));
     let killed = async {
-        // Long enough for the call before the loop.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        called.0.notified().await;
         kill(id);
     };
-    let (outcome, ()) = tokio::join!(pool.run(&spinning, &Tools), killed);
+    let (outcome, ()) = tokio::join!(pool.run(&spinning, &called), killed);
     assert_eq!(outcome.end.expect_err("a failure").code, Code::SandboxCrashed);
     assert_eq!(outcome.calls.len(), 1, "the call that took effect is told");
+    assert_eq!(outcome.stdout, "before\n", "and so is what was printed");
+}
+
+#[tokio::test]
+async fn a_template_that_is_killed_is_replaced() {
+    // A number that tells its processes from those of other tests.
+    let memory = 123_456_789;
+    let pool = Pool::new(Options { ready: 0, memory, ..options() }).expect("a pool");
+    pool.check().await.expect("a worker can be started");
+    let templates = told(&memory.to_string());
+    assert!(!templates.is_empty());
+    templates.into_iter().for_each(kill);
+    let outcome = pool.run(&program("1 + 1", Limits::default()), &Tools).await;
+    assert_eq!(outcome.end.expect("another template").text, "2");
+}
+
+#[tokio::test]
+async fn a_pool_without_copies_does_the_same() {
+    let pool = Pool::new(Options { copies: false, ..options() }).expect("a pool");
+    let outcome = pool.run(&program("print('x')\nawait echo('y')", Limits::default()), &Tools).await;
+    assert_eq!(
+        (outcome.end.expect("a value").text.as_str(), outcome.stdout.as_str()),
+        ("{'message': 'y'}", "x\n")
+    );
 }
 
 #[tokio::test]
@@ -170,6 +204,14 @@ fn a_worker_is_refused_everything_but_computing() {
 fn is_alive(id: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     !status.is_empty() && !status.contains("State:\tZ")
+}
+
+/// The processes that have been told this when they were started.
+fn told(argument: &str) -> Vec<u32> {
+    let of = |id: u32| fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    let processes = fs::read_dir("/proc").expect("processes").flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.filter(|&id| of(id).split('\0').any(|told| told == argument)).collect()
 }
 
 fn kill(id: u32) {

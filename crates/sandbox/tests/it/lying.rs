@@ -13,7 +13,7 @@ use crate::harness::{Tools, options, program};
 /// A frame as `printf` writes it.
 fn frame(body: &str) -> String {
     let bytes = u32::try_from(body.len()).expect("short").to_le_bytes();
-    let header: Vec<String> = std::iter::once(&1).chain(&bytes).map(|byte| format!("\\{byte:03o}")).collect();
+    let header: Vec<String> = std::iter::once(&2).chain(&bytes).map(|byte| format!("\\{byte:03o}")).collect();
     let header = header.concat();
     format!("{header}{}", body.replace('\\', "\\\\").replace('%', "%%"))
 }
@@ -33,8 +33,9 @@ fn liar(folder: &TempDir, says: &str, then: &str) -> PathBuf {
 
 async fn end_of(says: &str, then: &str) -> Result<String, Failure> {
     let folder = TempDir::new().expect("a folder");
-    let pool = Pool::new(Options { ready: 0, binary: Some(liar(&folder, says, then)), ..options() })
-        .expect("a pool");
+    let pool =
+        Pool::new(Options { ready: 0, copies: false, binary: Some(liar(&folder, says, then)), ..options() })
+            .expect("a pool");
     let limits = Limits { duration: Duration::from_secs(1), calls: 3, ..Limits::default() };
     let outcome = pool.run(&program("await never()", limits), &Tools).await;
     outcome.end.map(|value| value.text)
@@ -62,8 +63,8 @@ async fn a_worker_that_breaks_the_rules_is_ended() {
     };
     let lies = [
         ("no frame", "hello, this is no frame".to_owned()),
-        ("another version", "\\002\\002\\000\\000\\000{}".to_owned()),
-        ("a length beyond every limit", "\\001\\377\\377\\377\\377".to_owned()),
+        ("another version", "\\001\\002\\000\\000\\000{}".to_owned()),
+        ("a length beyond every limit", "\\002\\377\\377\\377\\377".to_owned()),
         ("no JSON", frame("nonsense")),
         ("an unknown message", frame("{\"Surprise\":1}")),
         ("a message and more", frame("\"Wait\" \"Wait\"")),
@@ -74,10 +75,15 @@ async fn a_worker_that_breaks_the_rules_is_ended() {
         ("a tool that there is not", call(1, 4_000_000_000, "{}")),
         ("arguments that are no object", call(1, 4, "[1]")),
         ("a number that is used twice", [call(1, 4, "{}"), call(1, 4, "{}")].concat()),
+        (
+            "printing while it waits",
+            [call(1, 4, "{}"), frame("\"Wait\""), frame("{\"Printed\":{\"text\":\"x\"}}")].concat(),
+        ),
+        ("printing without end", frame(&format!("{{\"Printed\":{{\"text\":\"{}\"}}}}", "x".repeat(70_000)))),
         ("waiting twice", [call(1, 4, "{}"), frame("\"Wait\""), frame("\"Wait\"")].concat()),
         ("calling while it waits", [call(1, 4, "{}"), frame("\"Wait\""), call(2, 4, "{}")].concat()),
         ("a traceback without end", failed(&"x".repeat(40_000))),
-        ("a frame beyond the limit", "\\001\\000\\000\\200\\000".to_owned()),
+        ("a frame beyond the limit", "\\002\\000\\000\\200\\000".to_owned()),
     ];
     assert_eq!(end_of(&done("3"), "sleep 30").await.expect("the truth is taken"), "3");
     for (what, says) in lies {
@@ -92,7 +98,11 @@ async fn a_worker_that_breaks_the_rules_is_ended() {
 #[tokio::test]
 async fn a_binary_that_is_no_worker_is_said() {
     let binary = Some(PathBuf::from("/bin/true"));
-    let pool = Pool::new(Options { ready: 1, binary, ..options() }).expect("a pool");
-    let outcome = pool.run(&program("1", Limits::default()), &Tools).await;
-    assert_eq!(outcome.end.expect_err("no worker").code, Code::SandboxUnavailable);
+    for copies in [true, false] {
+        let pool =
+            Pool::new(Options { ready: 1, binary: binary.clone(), copies, ..options() }).expect("a pool");
+        pool.check().await.expect_err("no worker");
+        let outcome = pool.run(&program("1", Limits::default()), &Tools).await;
+        assert_eq!(outcome.end.expect_err("no worker").code, Code::SandboxUnavailable);
+    }
 }
