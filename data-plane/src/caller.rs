@@ -3,6 +3,7 @@
 //! Owns the one visibility check: everything that lists, counts, suggests, shows a schema or executes asks for the
 //! caller's view first and looks at nothing else.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -20,6 +21,8 @@ use crate::live::Served;
 pub(crate) struct Caller {
     /// The request's headers; what of them reaches an upstream is decided per domain.
     pub(crate) headers: HeaderMap,
+    /// Where the request came from: the caller, or what is in front of the node.
+    peer: Option<IpAddr>,
     /// What hooks know of the call; absent where there are none.
     visit: Option<Arc<Visit>>,
 }
@@ -27,7 +30,12 @@ pub(crate) struct Caller {
 impl Caller {
     /// Somebody of whom nothing but the headers is known yet.
     pub(crate) fn new(headers: HeaderMap) -> Self {
-        Self { headers, visit: None }
+        Self { headers, peer: None, visit: None }
+    }
+
+    /// The same from that address.
+    pub(crate) fn at(self, peer: Option<IpAddr>) -> Self {
+        Self { peer, ..self }
     }
 
     /// Has the hooks find out who this is. Once per call of a meta-tool; the call ends with the last clone.
@@ -44,7 +52,7 @@ impl Caller {
     /// The same caller for a call that its code makes.
     pub(crate) fn nested(&self, session: &str) -> Self {
         let visit = self.visit.as_ref().map(|visit| Arc::new(visit.nested(session)));
-        Self { headers: self.headers.clone(), visit }
+        Self { headers: self.headers.clone(), peer: self.peer, visit }
     }
 
     /// Whether the hooks let this caller run code. Where there is nobody to ask, everybody may.
@@ -58,6 +66,11 @@ impl Caller {
     /// Who this is, where a hook knows.
     pub(crate) fn subject(&self) -> Option<&str> {
         self.visit.as_ref()?.subject()
+    }
+
+    /// Where the request came from.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     /// What the phases around an execution need.

@@ -7,6 +7,7 @@
 mod audit;
 mod bindings;
 mod limits;
+mod places;
 mod run;
 
 use std::io;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 pub use self::audit::TARGET as AUDIT_TARGET;
 pub(crate) use self::bindings::Bindings;
 pub use self::limits::Settings;
-use self::limits::{Places, Turn};
+use self::places::{Places, Turn};
 pub(crate) use self::run::Run;
 use crate::caller::Caller;
 

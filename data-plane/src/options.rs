@@ -2,16 +2,25 @@
 //!
 //! Never reads the environment or a file; the command line does that and fills these in.
 
+mod address;
+mod answers;
+mod capacity;
+mod guard;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use opentelemetry::metrics::Meter;
-use tonic::transport::Uri;
 use toolplane_registry::policy::Globs;
 use toolplane_registry::{Rejection, Rule, Secret};
 use toolplane_upstream::{connector, limits};
 
+pub use self::address::Address;
+pub(crate) use self::address::is_loopback_host;
+pub use self::answers::{ErrorResults, Exposure, InstructionsScope};
+pub use self::capacity::Capacity;
+pub use self::guard::{GuardMode, OutputGuard};
 use crate::code_mode;
 use crate::hooks::Configured;
 use crate::hooks::chain::Keep;
@@ -89,83 +98,6 @@ pub struct Options {
     /// Where measurements go; absent: nothing is measured.
     pub meter: Option<Meter>,
 }
-
-/// How much a node takes on at once. What is beyond is refused at once, before it costs memory; probes never are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Capacity {
-    /// Connections. Those beyond are told so and closed.
-    pub max_connections: usize,
-    /// Requests in flight.
-    pub max_requests: usize,
-    /// Bytes of bodies that are held for requests in flight.
-    pub max_buffered_bytes: usize,
-}
-
-/// Where a control plane answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// `http://host:port` or `https://host:port`.
-    Tcp(Uri),
-    /// `unix:/path/to/socket`.
-    Unix(PathBuf),
-}
-
-/// Whose domains the generated instructions name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum InstructionsScope {
-    /// Those that the caller sees.
-    #[default]
-    Caller,
-    /// All of them, also where hooks hide some: the same text for everybody, for which no hook is asked.
-    All,
-}
-
-/// What clients can list and call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Exposure {
-    /// The meta-tools.
-    #[default]
-    MetaTools,
-    /// Beside them the tools of upstreams, by name, for conformance suites. Without debug assertions it has no effect.
-    Direct,
-}
-
-/// How coded errors come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ErrorResults {
-    /// As results that say so: MCP hosts act on `isError`.
-    #[default]
-    IsError,
-    /// As ordinary results whose text is the error.
-    Plain,
-}
-
-/// What the output guard does with a result that holds injection patterns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GuardMode {
-    /// Nothing; results pass unread.
-    #[default]
-    Off,
-    /// Blanks the patterns.
-    Strip,
-    /// Puts a visible mark in their place.
-    Marker,
-    /// Refuses the result.
-    Reject,
-}
-
-/// Settings of the output guard.
-#[derive(Debug, Clone)]
-pub struct OutputGuard {
-    /// What to do.
-    pub mode: GuardMode,
-    /// How much of a text is read; the rest passes.
-    pub max_scan_bytes: usize,
-    /// Globs over tool names whose results pass unread.
-    pub trusted_tools: Vec<String>,
-}
-
-// ---- Options ----
 
 impl Default for Options {
     fn default() -> Self {
@@ -270,97 +202,9 @@ impl Options {
     }
 }
 
-// ---- Address ----
-
-impl Address {
-    /// Reads `http://…`, `https://…` or `unix:/path`.
-    pub fn parse(text: &str) -> Result<Self, Rejection> {
-        let refuse = |reason: &str| Rejection::new(format!("control plane `{text}`"), Rule::Url, reason);
-        if let Some(path) = text.strip_prefix("unix:") {
-            let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
-            return if path.is_absolute() {
-                Ok(Self::Unix(path))
-            } else {
-                Err(refuse("names no absolute path"))
-            };
-        }
-        let uri: Uri = text.parse().map_err(|_| refuse("is no URL"))?;
-        match (uri.scheme_str(), uri.host()) {
-            (Some("http" | "https"), Some(_)) => Ok(Self::Tcp(uri)),
-            _ => Err(refuse("must begin with http://, https:// or unix:/")),
-        }
-    }
-
-    /// Whether it is reached over TLS.
-    pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tcp(uri) if uri.scheme_str() == Some("https"))
-    }
-
-    /// Whether nobody on the way can read along.
-    pub fn is_private(&self) -> bool {
-        self.is_tls()
-            || match self {
-                Self::Unix(_) => true,
-                Self::Tcp(uri) => uri.host().is_some_and(is_loopback_host),
-            }
-    }
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            // An authority may hold a password; host and port say enough.
-            Self::Tcp(uri) => {
-                write!(f, "{}://{}", uri.scheme_str().unwrap_or("http"), uri.host().unwrap_or_default())?;
-                uri.port_u16().map_or(Ok(()), |port| write!(f, ":{port}"))
-            }
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// Whether a host, with or without the brackets of an IPv6 literal, is this machine.
-pub(crate) fn is_loopback_host(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost")
-        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-// ---- Capacity and OutputGuard ----
-
-impl Capacity {
-    /// How many of the bytes the requests of one connection may hold together, where there are several.
-    pub(crate) fn connection_share(&self) -> usize {
-        self.max_buffered_bytes / 4
-    }
-}
-
-impl Default for Capacity {
-    fn default() -> Self {
-        Self { max_connections: 8192, max_requests: 4096, max_buffered_bytes: 128 << 20 }
-    }
-}
-
-impl Default for OutputGuard {
-    fn default() -> Self {
-        Self { mode: GuardMode::default(), max_scan_bytes: 1 << 20, trusted_tools: Vec::new() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_read_and_shown_without_credentials() {
-        let unix = Address::parse("unix:/run/toolplane.sock").unwrap();
-        assert_eq!(unix, Address::Unix("/run/toolplane.sock".into()));
-        let tcp = Address::parse("https://user:pw@cp.example:7400/x").unwrap();
-        assert_eq!(tcp.to_string(), "https://cp.example:7400");
-        for bad in ["cp:7400", "ftp://x", "unix:relative", "", "http://"] {
-            assert_eq!(Address::parse(bad).unwrap_err().rule, Rule::Url, "{bad}");
-        }
-    }
 
     #[test]
     fn every_mistake_is_reported_at_once() {

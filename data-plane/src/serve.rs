@@ -25,6 +25,7 @@ mod streams;
 mod wire;
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -140,7 +141,7 @@ pub(crate) async fn serve(
         tokio::select! {
             // Without room even for those who are only told so, newcomers wait in the listener's queue.
             accepted = entrance.accept(&listener) => match accepted {
-                Ok(stream) => entrance.take(&mut connections, stream),
+                Ok((stream, peer)) => entrance.take(&mut connections, stream, peer.ip()),
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot take connections");
@@ -153,9 +154,9 @@ pub(crate) async fn serve(
     }
     // What waits in the queue has been told that it is connected: closing the listener would reset it.
     let listener = listener.into_std()?;
-    while let Ok((stream, _)) = listener.accept() {
+    while let Ok((stream, peer)) = listener.accept() {
         stream.set_nonblocking(true)?;
-        entrance.take(&mut connections, TcpStream::from_std(stream)?);
+        entrance.take(&mut connections, TcpStream::from_std(stream)?, peer.ip());
     }
     drop(listener);
     phases.closing.cancel();
@@ -165,15 +166,15 @@ pub(crate) async fn serve(
 
 impl Entrance<'_> {
     /// The next connection, once there is a place for it.
-    async fn accept(&self, listener: &TcpListener) -> io::Result<TcpStream> {
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
         if self.gate.is_full() {
             // Given back at once: the place is taken by the connection itself, and nobody else takes any.
             drop(self.overflow.acquire().await);
         }
-        listener.accept().await.map(|(stream, _)| stream)
+        listener.accept().await
     }
 
-    fn take(&mut self, connections: &mut JoinSet<()>, stream: TcpStream) {
+    fn take(&mut self, connections: &mut JoinSet<()>, stream: TcpStream, peer: IpAddr) {
         // Without this, small replies wait for the client's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -190,7 +191,7 @@ impl Entrance<'_> {
                 Err(_) => return,
             },
         };
-        let connection = Connection::new(self.phases.clone(), place, activity);
+        let connection = Connection::new(self.phases.clone(), place, activity, peer);
         connections.spawn(connection.serve(stream, Arc::clone(&self.site)));
     }
 

@@ -172,7 +172,7 @@ impl Gate {
         request: Request<B>,
         next: impl FnOnce(Request<Counted<B>>, Arc<dyn Room>) -> F,
     ) -> Response {
-        let Client { purse, turn, is_beyond } = client;
+        let Client { purse, turn, is_beyond, peer: _ } = client;
         if is_beyond {
             return wording.refusal("this node has as many connections as it can serve");
         }

@@ -32,7 +32,8 @@ impl Site {
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         if request.uri().path() == MCP {
-            let next = |request, room| self.endpoint.serve(request, room);
+            let peer = client.peer();
+            let next = |request, room| self.endpoint.serve(request, peer, room);
             return self.gate.pass(Wording::JsonRpc, client, request, next).await;
         }
         request.extensions_mut().insert(client);

@@ -4,6 +4,7 @@
 //! `rmcp`, and so does the shell of a call of the 2026-07-28 revision whose headers and metadata need its verdict.
 //! Keeps no session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,15 +85,25 @@ impl Endpoint {
         }
     }
 
-    /// Serves one request; replies to it have to fit into the room.
-    pub(crate) async fn serve<B>(&self, request: Request<B>, room: Arc<dyn Room>) -> Response
+    /// Serves one request that comes from the peer; replies to it have to fit into the room.
+    pub(crate) async fn serve<B>(
+        &self,
+        request: Request<B>,
+        peer: Option<IpAddr>,
+        room: Arc<dyn Room>,
+    ) -> Response
     where
         B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     {
-        self.answer(request, room).await.unwrap_or_else(Denial::into_response)
+        self.answer(request, peer, room).await.unwrap_or_else(Denial::into_response)
     }
 
-    async fn answer<B>(&self, request: Request<B>, room: Arc<dyn Room>) -> Result<Response, Denial>
+    async fn answer<B>(
+        &self,
+        request: Request<B>,
+        peer: Option<IpAddr>,
+        room: Arc<dyn Room>,
+    ) -> Result<Response, Denial>
     where
         B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     {
@@ -113,7 +124,7 @@ impl Endpoint {
             Denial::rpc(StatusCode::BAD_REQUEST, None, refusal.code(), &refusal.to_string())
         })?;
         match (message.method.as_deref(), message.id) {
-            (Some("tools/call"), Some(id)) => self.call(parts, &message, id, room).await,
+            (Some("tools/call"), Some(id)) => self.call(parts, &message, id, (peer, room)).await,
             (Some("subscriptions/listen"), _) => {
                 Ok(hand_over(&self.rmcp_until_drain, parts, body.clone()).await)
             }
@@ -136,7 +147,7 @@ impl Endpoint {
         parts: Parts,
         message: &Message<'_>,
         id: &RawValue,
-        room: Arc<dyn Room>,
+        (peer, room): (Option<IpAddr>, Arc<dyn Room>),
     ) -> Result<Response, Denial> {
         let malformed = |reason| Denial::rpc(StatusCode::OK, Some(id), wire::INVALID_PARAMS, reason);
         let params = CallParams::read(message.params).map_err(malformed)?;
@@ -156,7 +167,7 @@ impl Endpoint {
         let call = Call {
             name: params.name.clone().into_owned(),
             arguments: params.arguments.map(RawJson::from),
-            caller: Caller::new(headers),
+            caller: Caller::new(headers).at(peer),
             extras: Extras {
                 meta: params.meta_for_upstream(),
                 dialog,

@@ -12,6 +12,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -64,6 +65,7 @@ pub(super) struct Connection {
     purse: Purse,
     /// Given up with the connection and its last request.
     place: Place,
+    peer: IpAddr,
 }
 
 /// The place that a connection takes.
@@ -85,8 +87,8 @@ struct View {
 // ---- Connection ----
 
 impl Connection {
-    pub(super) fn new(phases: Phases, place: Place, activity: Arc<Activity>) -> Self {
-        Self { phases, activity, old: AtomicBool::new(false), purse: Purse::default(), place }
+    pub(super) fn new(phases: Phases, place: Place, activity: Arc<Activity>, peer: IpAddr) -> Self {
+        Self { phases, activity, old: AtomicBool::new(false), purse: Purse::default(), place, peer }
     }
 
     /// Serves it to its end.
@@ -233,7 +235,7 @@ impl Service<Request<Incoming>> for View {
         connection.activity.requested();
         let running = connection.phases.running.token();
         Box::pin(async move {
-            let client = Client::new(connection.purse.clone(), streams::turn());
+            let client = Client::new(connection.purse.clone(), streams::turn()).at(connection.peer);
             let client = if connection.is_overflow() { client.beyond() } else { client };
             let mut response = site.answer(request, client).await;
             if !http2 && connection.is_leaving() {

@@ -1,5 +1,6 @@
-//! Whom a request is of, as far as limits go: its connection's share of the bytes, and its stream.
+//! Whom a request is of, as far as limits go: its connection's share of the bytes, its stream, and where it comes from.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,6 +12,7 @@ pub(crate) struct Client {
     pub(super) purse: Purse,
     pub(super) turn: Option<Arc<Turn>>,
     pub(super) is_beyond: bool,
+    pub(super) peer: Option<IpAddr>,
 }
 
 /// How many bytes the requests of one connection hold together. Clones count together.
@@ -20,7 +22,17 @@ pub(crate) struct Purse(Arc<AtomicUsize>);
 impl Client {
     /// A request on that connection, and on that stream where there are streams.
     pub(crate) fn new(purse: Purse, turn: Option<Arc<Turn>>) -> Self {
-        Self { purse, turn, is_beyond: false }
+        Self { purse, turn, is_beyond: false, peer: None }
+    }
+
+    /// The same from that address.
+    pub(crate) fn at(self, peer: IpAddr) -> Self {
+        Self { peer: Some(peer), ..self }
+    }
+
+    /// Where the connection comes from: the caller, or what is in front of the node.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     /// The same on a connection beyond the limit: its one request is refused, unless it is a probe.
