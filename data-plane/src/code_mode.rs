@@ -7,6 +7,7 @@
 mod audit;
 mod bindings;
 mod limits;
+mod memory;
 mod places;
 mod run;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use self::audit::TARGET as AUDIT_TARGET;
 pub(crate) use self::bindings::Bindings;
 pub use self::limits::Settings;
+pub use self::memory::TooLittle;
 use self::places::{Places, Turn};
 pub(crate) use self::run::Run;
 use crate::caller::Caller;
@@ -37,6 +39,9 @@ pub enum Unavailable {
     /// No worker gets ready.
     #[error(transparent)]
     Worker(#[from] toolplane_sandbox::NotReady),
+    /// Not one program fits into the memory that there is for them.
+    #[error(transparent)]
+    Memory(#[from] memory::TooLittle),
 }
 
 /// Why a program has to wait for another.
@@ -51,10 +56,12 @@ pub(crate) enum Full {
 impl CodeMode {
     /// Makes the first workers ready.
     pub(crate) async fn start(settings: &Settings) -> Result<Self, Unavailable> {
+        let settings = Settings { max_runs: memory::runs(settings)?, ..settings.clone() };
         let pool = toolplane_sandbox::Pool::new(settings.pool())?;
         // Better not to start than to refuse every program of every caller.
         pool.check().await?;
-        Ok(Self { settings: settings.clone(), pool, places: Arc::new(Places::new(settings)) })
+        let places = Arc::new(Places::new(&settings));
+        Ok(Self { settings, pool, places })
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -314,6 +314,9 @@ variables! {
     CODE_MODE_MAX_RUNS_PER_CALLER = "TOOLPLANE_CODE_MODE_MAX_RUNS_PER_CALLER", Node, "`8`";
         "How many programs of one caller run at one time; further ones are refused with `rate_limited`. Callers are told apart "
         "by the subject that a hook found, else by the address that they come from: all behind one proxy are one then."
+    CODE_MODE_TOTAL_MEMORY = "TOOLPLANE_CODE_MODE_TOTAL_MEMORY", Node, "half of the memory of the machine or container";
+        "Most bytes that all programs hold at one time: as many run as fit with `GATEWAY_CODE_MODE_MAX_MEMORY` and 16 MiB each, "
+        "and at most `TOOLPLANE_CODE_MODE_MAX_RUNS`."
     CODE_MODE_READY_WORKERS = "TOOLPLANE_CODE_MODE_READY_WORKERS", Node, "`2`";
         "How many processes stand ready for programs. Without one a program waits some milliseconds for its own."
     CODE_MODE_RUNS_PER_WORKER = "TOOLPLANE_CODE_MODE_RUNS_PER_WORKER", Node, "`1`";

@@ -30,6 +30,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         limits,
         max_runs,
         max_runs_per_caller,
+        total_memory: reader.integer(&env::CODE_MODE_TOTAL_MEMORY, (1, 1 << 50)),
         ready_workers: ready.unwrap_or(defaults.ready_workers),
         runs_per_worker: runs.unwrap_or(defaults.runs_per_worker),
         cores,

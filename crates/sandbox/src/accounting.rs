@@ -25,7 +25,7 @@ const POISON: usize = 1 << 60;
 /// Where the counter begins, so that giving back what was allocated before counting does not take it below zero.
 const BEGIN: usize = 1 << 40;
 /// Bytes above the limit of memory at which the process ends.
-const ABOVE_MEMORY: usize = 16 * 1024 * 1024;
+pub(crate) const ABOVE_MEMORY: usize = 16 * 1024 * 1024;
 /// Allocations above their limit at which the process ends.
 const ABOVE_ALLOCATIONS: usize = 100_000;
 

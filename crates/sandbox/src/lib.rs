@@ -21,7 +21,7 @@
 //! | [`identifier`] | host | the safe Python name of a tool |
 //! | `frames` | both | the messages between the two, bounded and checked |
 //! | [`pool`] | host | workers made ready ahead of need, and the conversation with one |
-//! | [`worker`] | worker | the start of the worker, its locks and its conversation |
+//! | [`worker`] | worker | the start of the worker and what it is copied from, its locks and its conversation |
 //! | `engine` | worker | the interpreter; no other module knows its types |
 //! | [`accounting`] | worker | the allocator that counts |
 //!

@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::accounting;
 use crate::engine::at_limit;
 use crate::outcome::{Code, Failure, Limit, Outcome};
 use crate::pool::conversation::{Conversation, Ended};
@@ -92,6 +93,11 @@ struct Inner {
     refills: TaskTracker,
     /// Whether somebody fills the places.
     is_filling: AtomicBool,
+}
+
+/// The most bytes that the process of a program with these limits counts before it is ended.
+pub fn most_memory(limits: &crate::Limits) -> usize {
+    limits.memory.saturating_add(accounting::ABOVE_MEMORY)
 }
 
 // ── Options ──

@@ -20,6 +20,8 @@ pub struct Settings {
     pub max_runs: usize,
     /// See above. Callers are told apart by the subject that a hook found, else by the address that they come from.
     pub max_runs_per_caller: usize,
+    /// Bytes that all programs may have together, which bounds how many run at one time; none: half of what there is.
+    pub total_memory: Option<u64>,
     /// How many workers stand ready.
     pub ready_workers: usize,
     /// How many programs a worker takes before it is replaced.
@@ -38,6 +40,7 @@ impl Default for Settings {
             limits: Limits::default(),
             max_runs: 32,
             max_runs_per_caller: 8,
+            total_memory: None,
             ready_workers: 2,
             runs_per_worker: 1,
             cores: 0,
@@ -59,7 +62,7 @@ impl Settings {
             concurrent_calls,
             source,
             result,
-            stdout: _,
+            stdout,
             answer,
         } = self.limits;
         let mut rejections = Vec::new();
@@ -85,8 +88,8 @@ impl Settings {
                 refuse(name, "is zero");
             }
         }
-        if result.max(answer) > MAX_BYTES {
-            refuse("size of results and answers", "is more than a message to or from a worker holds");
+        if result.max(answer).max(stdout) > MAX_BYTES {
+            refuse("size of results, answers and output", "is more than a message to or from a worker holds");
         }
         if self.ready_workers > MAX_READY {
             refuse("workers that stand ready", "are more than make sense");
@@ -106,6 +109,7 @@ impl Settings {
             duration: self.limits.duration,
             cores: self.cores,
             binary: self.worker_binary.clone(),
+            ..toolplane_sandbox::Options::default()
         }
     }
 }
@@ -122,6 +126,7 @@ mod tests {
             max_runs: 0,
             ..Settings::default()
         };
-        assert_eq!(wrong.check().len(), 3);
+        let wrong: Vec<String> = wrong.check().iter().map(ToString::to_string).collect();
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
     }
 }
