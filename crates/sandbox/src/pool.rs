@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::at_limit;
-use crate::outcome::{Code, Failure, Limit, Outcome};
+use crate::outcome::{Code, Effect, Failure, Limit, Outcome};
 use crate::pool::conversation::{Conversation, Ended};
 use crate::pool::process::{Spawner, Worker};
 use crate::program::{MAX_SOURCE, Program};
@@ -63,6 +63,8 @@ pub struct ToolFailure {
     pub code: String,
     /// A sentence for people.
     pub message: String,
+    /// Whether the tool did something all the same; the program is not told, but whoever wrote it is.
+    pub effect: Effect,
 }
 
 /// How a call ends: with JSON, or a failure that the program can catch.

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::accounting;
 use crate::engine::at_limit;
 use crate::frames::{self, Answer, AnswerEnd, Done, FromWorker, Run, SentTool, ToWorker};
-use crate::outcome::{Call, Code, Failure, Limit, Outcome, Status, Value};
+use crate::outcome::{Call, Code, Effect, Failure, Limit, Outcome, Status, Value};
 use crate::pool::process::Worker;
 use crate::pool::{Answered, Calls, NestedCall, ToolFailure};
 use crate::program::{Limits, Program};
@@ -283,6 +283,7 @@ impl<'a> Conversation<'a> {
             let too_large = || ToolFailure {
                 code: "result_too_large".to_owned(),
                 message: format!("the answer is larger than {max} bytes"),
+                effect: Effect::Done,
             };
             // What the program does not fetch is held here.
             let held = self.answers.iter().map(Answer::size).sum::<usize>();
@@ -295,9 +296,9 @@ impl<'a> Conversation<'a> {
                 kept.call.status = Status::Done;
                 AnswerEnd::Given(json)
             }
-            Err(ToolFailure { code, mut message }) => {
+            Err(ToolFailure { code, mut message, effect }) => {
                 message.truncate(message.floor_char_boundary(MAX_MESSAGE));
-                kept.call.status = Status::Failed(code.clone());
+                kept.call.status = Status::Failed { code: code.clone(), effect };
                 AnswerEnd::Failed { code, message }
             }
         };
