@@ -50,12 +50,28 @@ pub struct Call {
 pub enum Status {
     /// It was answered.
     Done,
-    /// It failed, with this code.
-    Failed(String),
-    /// The run ended before its turn came: it took no effect.
+    /// It failed.
+    Failed {
+        /// A word for programs.
+        code: String,
+        /// Whoever made the call knows how far it came.
+        effect: Effect,
+    },
+    /// The run ended before its turn came.
     NotStarted,
-    /// The run ended before it did; whether it took effect is not known.
+    /// The run ended before it did.
     Abandoned,
+}
+
+/// Whether a call took effect, so that nobody repeats blindly what was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// The tool ran to its end.
+    Done,
+    /// Nothing was sent to the tool: the call may be repeated.
+    Nothing,
+    /// It may have run, in whole or in part.
+    Unknown,
 }
 
 /// Why a program has no result.
@@ -134,6 +150,33 @@ impl Outcome {
             note: None,
             start_time,
             run_time: Duration::ZERO,
+        }
+    }
+}
+
+// ── Status ──
+
+impl Status {
+    /// Whether the call took effect.
+    pub fn effect(&self) -> Effect {
+        match self {
+            Self::Done => Effect::Done,
+            Self::Failed { code: _, effect } => *effect,
+            Self::NotStarted => Effect::Nothing,
+            Self::Abandoned => Effect::Unknown,
+        }
+    }
+}
+
+// ── Effect ──
+
+impl Effect {
+    /// As callers read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Nothing => "none",
+            Self::Unknown => "unknown",
         }
     }
 }

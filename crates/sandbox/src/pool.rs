@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounting;
 use crate::engine::at_limit;
-use crate::outcome::{Code, Failure, Limit, Outcome};
+use crate::outcome::{Code, Effect, Failure, Limit, Outcome};
 use crate::pool::conversation::{Conversation, Ended};
 use crate::pool::process::Worker;
 use crate::pool::starter::Starter;
@@ -70,6 +70,8 @@ pub struct ToolFailure {
     pub code: String,
     /// A sentence for people.
     pub message: String,
+    /// Whether the tool did something all the same; the program is not told, but whoever wrote it is.
+    pub effect: Effect,
 }
 
 /// How a call ends: with JSON, or a failure that the program can catch.

@@ -96,7 +96,10 @@ mod tests {
     fn what_there_is_is_read_from_the_kernel() {
         assert_eq!(total("MemFree: 1 kB\nMemTotal:       24586024 kB\n"), Some(24_586_024 * 1024));
         assert_eq!(total("nothing"), None);
-        assert_eq!(group("1:name=x:/y\n0::/system.slice/a.service\n").as_deref(), Some("system.slice/a.service"));
+        assert_eq!(
+            group("1:name=x:/y\n0::/system.slice/a.service\n").as_deref(),
+            Some("system.slice/a.service")
+        );
         assert_eq!(group("0::/../../etc\n"), None);
         if cfg!(target_os = "linux") {
             assert!(available().is_some_and(|bytes| bytes > 1 << 20));

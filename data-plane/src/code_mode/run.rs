@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use toolplane_registry::RawJson;
 use toolplane_registry::view::Entry;
 use toolplane_sandbox::pool::Answered;
-use toolplane_sandbox::{Calls, NestedCall, Outcome, Program, ToolFailure};
+use toolplane_sandbox::{Calls, Effect, NestedCall, Outcome, Program, ToolFailure};
 use toolplane_upstream::connector::Room;
 use tracing::{Instrument as _, Span};
 
@@ -99,11 +99,11 @@ impl Nested<'_> {
     async fn step(&self, call: NestedCall) -> Answered {
         let NestedCall { tool, arguments } = call;
         // The sandbox has checked the number; a missing tool would be a fault of ours.
-        let Some(entry) = self.entries.get(tool) else { return Err(failure("not_found", "no such tool")) };
+        let Some(entry) = self.entries.get(tool) else { return Err(barred("not_found", "no such tool")) };
         self.audit.step(entry.name());
         if self.bars_destructive && is_destructive(entry.tool()) {
             let reason = format!("{} may destroy something and is barred from code mode", entry.name());
-            return Err(failure("forbidden", &reason));
+            return Err(barred("forbidden", &reason));
         }
         let span = tracing::info_span!(
             "gateway.code_mode.step",
@@ -126,10 +126,10 @@ impl Nested<'_> {
                 .await;
         match answer {
             Ok(value) => serde_json::from_str(value.as_str())
-                .map_err(|_| failure("execution_error", "the answer is no JSON")),
+                .map_err(|_| failure("execution_error", "the answer is no JSON", Effect::Done)),
             Err(error) => {
                 Span::current().record("gateway.error_code", error.kind());
-                Err(failure(error.code(), &error.to_string()))
+                Err(failure(error.code(), &error.to_string(), error.effect()))
             }
         }
     }
@@ -165,6 +165,11 @@ impl Drop for Loan {
     }
 }
 
-fn failure(code: &str, message: &str) -> ToolFailure {
-    ToolFailure { code: code.to_owned(), message: message.to_owned() }
+/// Of a call that goes no further than here.
+fn barred(code: &str, message: &str) -> ToolFailure {
+    failure(code, message, Effect::Nothing)
+}
+
+fn failure(code: &str, message: &str, effect: Effect) -> ToolFailure {
+    ToolFailure { code: code.to_owned(), message: message.to_owned(), effect }
 }

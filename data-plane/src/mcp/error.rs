@@ -2,10 +2,13 @@
 //!
 //! A hidden tool and an unknown one are the same error, made from the same view.
 
+mod effect;
+
 use std::time::Duration;
 
 use serde::Serialize;
 use toolplane_registry::sanitize;
+use toolplane_sandbox::Effect;
 use toolplane_upstream as upstream;
 use toolplane_upstream::limits;
 
@@ -33,7 +36,7 @@ pub(crate) enum Error {
     InvalidArguments { tool: String, domain: String, signature: String, reason: String },
     /// The upstream could not run the tool.
     #[error("Tool '{tool}' of '{domain}' could not run: {reason}. Other domains may still work.")]
-    Execution { tool: String, domain: String, reason: String },
+    Execution { tool: String, domain: String, reason: String, effect: Effect },
     /// The upstream runs the tool only for callers that can do more.
     #[error("Tool '{tool}' of '{domain}' could not run: {reason}. Other domains may still work.")]
     Capabilities { tool: String, domain: String, reason: String, required: serde_json::Value },
@@ -70,13 +73,13 @@ pub(crate) enum Error {
     RateLimited,
     /// A hook refused the call.
     #[error("{}", .denial.message())]
-    Denied { denial: Box<Denial>, tool: Option<(String, String)> },
+    Denied { denial: Box<Denial>, tool: Option<(String, String)>, effect: Effect },
     /// A hook failed that may not.
     #[error(
         "A hook of this gateway did not answer as it should, so the call was refused; whoever runs the gateway finds \
          the reason in its log."
     )]
-    Hook,
+    Hook { effect: Effect },
     /// There is no code in it.
     #[error("Empty code body")]
     EmptyCode,
@@ -130,6 +133,7 @@ impl Error {
     pub(crate) fn of_call(tool: &str, domain: &str, error: &limits::Error) -> Self {
         let (tool, domain, reason) = (tool.to_owned(), domain.to_owned(), error.to_string());
         let error = match error {
+            // Nothing was sent, or the error would be that of the attempt that was.
             limits::Error::Unavailable { retry_after, .. } => {
                 return Self::UpstreamUnavailable { tool, domain, reason, retry_after: *retry_after };
             }
@@ -138,6 +142,7 @@ impl Error {
             }
             limits::Error::Call(error) => error,
         };
+        let effect = if error.was_sent() { Effect::Unknown } else { Effect::Nothing };
         match error {
             upstream::Error::Timeout => Self::UpstreamTimeout { tool, domain },
             upstream::Error::NoRoom => Self::NoRoom { tool, domain },
@@ -149,18 +154,18 @@ impl Error {
                     (*code == capabilities::MISSING).then(|| capabilities::required(data.as_ref()));
                 match required.flatten() {
                     Some(required) => Self::Capabilities { tool, domain, reason, required },
-                    None => Self::Execution { tool, domain, reason },
+                    None => Self::Execution { tool, domain, reason, effect },
                 }
             }
-            _ => Self::Execution { tool, domain, reason },
+            _ => Self::Execution { tool, domain, reason, effect },
         }
     }
 
     /// The same, about one tool.
     pub(crate) fn about(self, tool: &str, domain: &str) -> Self {
         match self {
-            Self::Denied { denial, tool: _ } => {
-                Self::Denied { denial, tool: Some((tool.to_owned(), domain.to_owned())) }
+            Self::Denied { denial, tool: _, effect } => {
+                Self::Denied { denial, tool: Some((tool.to_owned(), domain.to_owned())), effect }
             }
             other => other,
         }
@@ -169,7 +174,7 @@ impl Error {
     /// The stable code.
     pub(crate) fn code(&self) -> &str {
         match self {
-            Self::Denied { denial, tool: _ } | Self::CodeDenied(denial) => denial.code(),
+            Self::Denied { denial, tool: _, effect: _ } | Self::CodeDenied(denial) => denial.code(),
             other => other.kind(),
         }
     }
@@ -178,7 +183,7 @@ impl Error {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Denied { .. } | Self::CodeDenied(_) => "denied",
-            Self::Hook => "hook_failed",
+            Self::Hook { .. } => "hook_failed",
             Self::ToolNotFound { .. } => "tool_not_found",
             Self::DomainNotFound { .. } => "domain_not_found",
             Self::GroupNotFound { .. } => "group_not_found",
@@ -211,10 +216,12 @@ impl Error {
             Self::InvalidArguments { tool, domain, signature, reason: _ } => {
                 Some(Details::Arguments { tool, domain, signature })
             }
-            Self::Execution { tool, domain, reason: _ }
+            Self::Execution { tool, domain, reason: _, effect: _ }
             | Self::UpstreamTimeout { tool, domain }
             | Self::GuardRejected { tool, domain }
-            | Self::Denied { tool: Some((tool, domain)), denial: _ } => Some(Details::Call { tool, domain }),
+            | Self::Denied { tool: Some((tool, domain)), denial: _, effect: _ } => {
+                Some(Details::Call { tool, domain })
+            }
             Self::Capabilities { tool, domain, reason: _, required } => {
                 Some(Details::Capabilities { tool, domain, required_capabilities: required })
             }
@@ -230,9 +237,10 @@ impl Error {
                 Some(Details::RequestState { meta_tool: EXECUTE_TOOL, request_state: problem.word() })
             }
             Self::Usage { meta_tool, reason: _ } => Some(Details::MetaTool { meta_tool }),
-            Self::Denied { tool: None, denial: _ } | Self::Hook | Self::Refresh(_) | Self::RateLimited => {
-                None
-            }
+            Self::Denied { tool: None, denial: _, effect: _ }
+            | Self::Hook { effect: _ }
+            | Self::Refresh(_)
+            | Self::RateLimited => None,
             Self::EmptyCode | Self::CodeDenied(_) | Self::CodeForbidden | Self::CodeFull(_) => {
                 Some(Details::Null)
             }
@@ -244,9 +252,11 @@ impl Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Denied(denial) => Self::Denied { denial: Box::new(denial), tool: None },
+            Refusal::Denied(denial) => {
+                Self::Denied { denial: Box::new(denial), tool: None, effect: Effect::Nothing }
+            }
             // Which hook and why is nobody's business but the operator's.
-            Refusal::Failed(_) => Self::Hook,
+            Refusal::Failed(_) => Self::Hook { effect: Effect::Nothing },
         }
     }
 }
@@ -278,47 +288,4 @@ fn quoted(names: &[String]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mcp::text::to_text;
-
-    #[test]
-    fn bodies_name_code_and_details_in_a_fixed_order() {
-        let error = Error::ToolNotFound { name: "x".to_owned(), suggestions: vec!["y".to_owned()] };
-        assert_eq!(
-            to_text(&error.body()),
-            r#"{"error": "Unknown tool 'x'. Did you mean 'y'?", "code": "tool_not_found", "details": {"tool_name": "x", "suggestions": ["y"]}}"#
-        );
-        assert_eq!(
-            to_text(&Error::RateLimited.body()),
-            r#"{"error": "The registry was refreshed too often; try again in a few seconds.", "code": "rate_limited"}"#
-        );
-    }
-
-    #[test]
-    fn an_upstreams_words_are_cleaned() {
-        let failed = upstream::Error::Rpc { code: -32602, message: "<system>no".to_owned(), data: None };
-        let error = Error::of_call("t", "d", &failed.into());
-        assert_eq!(error.code(), "execution_error");
-        assert!(!error.to_string().contains("<system>"), "{error}");
-        assert_eq!(Error::of_call("t", "d", &upstream::Error::Timeout.into()).code(), "upstream_timeout");
-    }
-
-    #[test]
-    fn an_upstream_that_was_spared_or_has_too_much_to_do_says_when_to_come_back() {
-        let retry_after = Duration::from_millis(1200);
-        let cause = "the upstream answered with status 500".to_owned();
-        let spared = Error::of_call("t", "d", &limits::Error::Unavailable { retry_after, cause });
-        assert_eq!(
-            to_text(&spared.body()),
-            r#"{"error": "Tool 't' of 'd' was not called: the upstream keeps failing (the upstream answered with status 500) and is spared for a while. Try again in 2 s; other domains may still work.", "code": "upstream_unavailable", "details": {"tool": "t", "domain": "d", "retry_after_seconds": 2}}"#
-        );
-        let full = Error::of_call("t", "d", &limits::Error::Overloaded { retry_after: Duration::ZERO });
-        assert_eq!((full.code(), seconds(Duration::ZERO)), ("overloaded", 1));
-        let no_room = Error::of_call("t", "d", &upstream::Error::NoRoom.into());
-        assert_eq!(
-            to_text(&no_room.body()),
-            r#"{"error": "Tool 't' of 'd' has run, but this node holds too much to take its reply. If running it twice does no harm, try again in 1 s.", "code": "overloaded", "details": {"tool": "t", "domain": "d", "retry_after_seconds": 1}}"#
-        );
-    }
-}
+mod tests;

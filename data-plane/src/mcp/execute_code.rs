@@ -53,6 +53,8 @@ struct Step<'a> {
     duration_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
+    /// Whether it took effect, in one word for every way that it can end.
+    effect: &'static str,
 }
 
 impl MetaTools {
@@ -120,10 +122,11 @@ fn steps<'a>(calls: &'a [Call], names: &'a [String]) -> Vec<Step<'a>> {
         duration_ms: (call.duration.as_secs_f64() * 100_000.0).round() / 100.0,
         code: match &call.status {
             Status::Done => None,
-            Status::Failed(code) => Some(code),
+            Status::Failed { code, effect: _ } => Some(code),
             Status::NotStarted => Some("not_started"),
             Status::Abandoned => Some("abandoned"),
         },
+        effect: call.status.effect().as_str(),
     };
     calls.iter().zip(names).map(step).collect()
 }

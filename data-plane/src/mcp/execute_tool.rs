@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use toolplane_registry::view::Entry;
 use toolplane_registry::{RawJson, arguments, signature};
+use toolplane_sandbox::Effect;
 use toolplane_upstream::client::{Answer, ToolCall, ToolResult};
 use toolplane_upstream::limits::{self, Limited};
 
@@ -73,7 +74,8 @@ pub(crate) struct Ending<'a> {
 impl Ending<'_> {
     /// Shows the hooks the text that is to go out; gives back what they make of it.
     pub(crate) async fn after(&self, text: String, is_error: bool) -> Result<String, Error> {
-        self.course.after(text, is_error).await.map_err(|refusal| about(self.entry, refusal))
+        let shown = self.course.after(text, is_error).await;
+        shown.map_err(|refusal| about(self.entry, refusal).after_run(is_error))
     }
 }
 
@@ -128,10 +130,12 @@ impl Executor {
         let call = tool_call(asked, course.arguments(), extras)?;
         match self.call(asked, &course, &call).await? {
             Answer::Complete(result) => {
-                let result = course.transform(result).await.map_err(|refusal| about(entry, refusal))?;
+                let is_error = result.is_error;
+                let result = course.transform(result).await;
+                let result = result.map_err(|refusal| about(entry, refusal).after_run(is_error))?;
                 Ok(Run::Ran(Ran { result, ending: Ending { entry, course } }))
             }
-            Answer::InputRequired(_) if !can_be_asked => Err(execution(entry, NEEDS_STATELESS)),
+            Answer::InputRequired(_) if !can_be_asked => Err(asks(entry, NEEDS_STATELESS)),
             Answer::InputRequired(questions) => {
                 asked.outcome(questions, self.request_state_ttl).map(Run::Asks)
             }
@@ -216,12 +220,17 @@ fn check_arguments(entry: &Entry, given: Option<&RawJson>) -> Result<(), Error> 
 
 /// Every domain of a snapshot has its state, so this is a fault of ours.
 fn lost(entry: &Entry) -> Error {
-    execution(entry, "the node knows nothing of its upstream")
+    execution(entry, "the node knows nothing of its upstream", Effect::Nothing)
 }
 
-fn execution(entry: &Entry, reason: &str) -> Error {
+/// A tool that asks for more input than it can be given. What it did before it asked is its own business.
+fn asks(entry: &Entry, reason: &str) -> Error {
+    execution(entry, reason, Effect::Unknown)
+}
+
+fn execution(entry: &Entry, reason: &str, effect: Effect) -> Error {
     let (tool, domain) = (entry.name().to_owned(), entry.domain().domain().to_string());
-    Error::Execution { tool, domain, reason: reason.to_owned() }
+    Error::Execution { tool, domain, reason: reason.to_owned(), effect }
 }
 
 /// What a hook's refusal of this tool means to the caller.

@@ -155,7 +155,7 @@ impl Reply {
             ErrorResults::IsError => true,
             // A slip in calling the meta-tool itself was always marked as an error, and so was a broken hook.
             ErrorResults::Plain => {
-                matches!(error, Error::Usage { .. } | Error::RequestState(_) | Error::Hook)
+                matches!(error, Error::Usage { .. } | Error::RequestState(_) | Error::Hook { .. })
             }
         };
         let text = to_text(&error.body());

@@ -9,21 +9,21 @@
 //! | `Done` | after `Taken` | the run has ended |
 //! | anything else, or too much | never | it is killed: `sandbox_crashed` |
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::pin::Pin;
+mod ledger;
+
+use std::collections::HashSet;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
+use self::ledger::Ledger;
 use crate::accounting;
 use crate::engine::at_limit;
-use crate::frames::{self, Answer, AnswerEnd, Done, FromWorker, Run, SentTool, ToWorker};
-use crate::outcome::{Call, Code, Failure, Limit, Outcome, Status, Value};
+use crate::frames::{self, Done, FromWorker, Run, SentTool, ToWorker};
+use crate::outcome::{Code, Failure, Limit, Outcome, Value};
 use crate::pool::process::Worker;
-use crate::pool::{Answered, Calls, NestedCall, ToolFailure};
+use crate::pool::{Calls, NestedCall};
 use crate::program::{Limits, Program};
 
 /// How long a worker has to end a program properly when its time is up.
@@ -31,15 +31,6 @@ const GRACE: Duration = Duration::from_millis(150);
 
 /// No sentence or traceback of a worker is longer, in bytes.
 const MAX_TOLD: usize = 32 * 1024;
-
-/// How much of a failure's message a program is told, in bytes.
-const MAX_MESSAGE: usize = 16 * 1024;
-
-/// How many answers of the largest size are held for a program that does not fetch them.
-const HELD_ANSWERS: usize = 4;
-
-/// A call under way, with its number.
-type Running<'a> = Pin<Box<dyn Future<Output = (u32, Answered)> + Send + 'a>>;
 
 /// The end of a conversation.
 pub(super) struct Ended {
@@ -60,28 +51,13 @@ enum Broken {
     Limit(Limit),
 }
 
-/// A call as the host keeps it.
-struct Kept {
-    call: Call,
-    begun: Instant,
-}
-
 /// A run under way.
 pub(super) struct Conversation<'a> {
     program: &'a Program,
-    calls: &'a dyn Calls,
     worker: Worker,
     /// Places of the tools that were sent.
     sent: HashSet<u32>,
-    /// Every call that was taken, by its place in the order.
-    kept: Vec<Kept>,
-    /// The place of each call by the worker's number for it.
-    places: HashMap<u32, usize>,
-    running: FuturesUnordered<Running<'a>>,
-    /// Calls that wait for their turn.
-    waiting: VecDeque<(u32, NestedCall)>,
-    /// Answers that are ready to be sent.
-    answers: Vec<Answer>,
+    ledger: Ledger<'a>,
     is_worker_waiting: bool,
     /// What the program has printed so far.
     printed: String,
@@ -95,14 +71,9 @@ impl<'a> Conversation<'a> {
     pub(super) fn new(program: &'a Program, calls: &'a dyn Calls, worker: Worker) -> Self {
         Self {
             program,
-            calls,
             worker,
             sent: HashSet::new(),
-            kept: Vec::new(),
-            places: HashMap::new(),
-            running: FuturesUnordered::new(),
-            waiting: VecDeque::new(),
-            answers: Vec::new(),
+            ledger: Ledger::new(calls, &program.limits),
             is_worker_waiting: false,
             printed: String::new(),
             is_taken: false,
@@ -126,11 +97,7 @@ impl<'a> Conversation<'a> {
             }
             Err(broken) => (self.broken(broken).await, false),
         };
-        let elapsed = |kept: Kept| match kept.call.status {
-            Status::Abandoned => Call { duration: kept.begun.elapsed(), ..kept.call },
-            _ => kept.call,
-        };
-        let calls = self.kept.into_iter().map(elapsed).collect();
+        let calls = self.ledger.into_calls();
         let Done { end, stdout, truncated, note } = done;
         let stdout = self.printed + &stdout;
         let run_time = begun.elapsed();
@@ -154,18 +121,18 @@ impl<'a> Conversation<'a> {
                     self.is_worker_waiting = false;
                     self.say(&ToWorker::Abort).await?;
                 }
-                Some((id, answered)) = self.running.next(), if !self.running.is_empty() => self.answered(id, answered),
+                true = self.ledger.advance(), if self.ledger.is_busy() => {}
                 // While calls wait for their turn the pipe holds back what comes next.
-                message = self.worker.incoming.next(&mut self.worker.output, self.max_frame), if self.waiting.is_empty() => {
+                message = self.worker.incoming.next(&mut self.worker.output, self.max_frame), if !self.ledger.is_crowded() => {
                     let message = message.map_err(Broken::Frames)?;
                     if let Some(done) = self.heard(message)? {
                         return Ok(done);
                     }
                 }
             }
-            if self.is_worker_waiting && !self.answers.is_empty() {
+            if self.is_worker_waiting && self.ledger.has_answers() {
                 self.is_worker_waiting = false;
-                let answers = self.next_answers();
+                let answers = self.ledger.next_answers();
                 self.say(&ToWorker::Answers(answers)).await?;
             }
         }
@@ -216,7 +183,7 @@ impl<'a> Conversation<'a> {
                 Ok(None)
             }
             FromWorker::Wait if self.is_worker_waiting => Err(Broken::Nonsense("it waits twice")),
-            FromWorker::Wait if self.answers.is_empty() && self.running.is_empty() => {
+            FromWorker::Wait if !self.ledger.has_answers() && !self.ledger.is_busy() => {
                 Err(Broken::Nonsense("it waits for nothing"))
             }
             FromWorker::Wait => {
@@ -246,85 +213,25 @@ impl<'a> Conversation<'a> {
         if arguments.get().len() > frames::MAX_ARGUMENTS {
             return Err(Broken::Nonsense("its arguments are larger than they may be"));
         }
-        if self.places.contains_key(&id) {
+        if self.ledger.knows(id) {
             return Err(Broken::Nonsense("it uses a number twice"));
         }
         if !arguments.get().trim_start().starts_with('{') {
             return Err(Broken::Nonsense("its arguments are no object"));
         }
-        if self.kept.len() >= self.program.limits.calls {
+        if self.ledger.is_full() {
             return Err(Broken::Limit(Limit::NestedCalls));
         }
         let tool =
             usize::try_from(tool).map_err(|_| Broken::Nonsense("it calls a tool that it was not given"))?;
-        self.places.insert(id, self.kept.len());
-        let call = Call { tool, status: Status::NotStarted, duration: Duration::ZERO };
-        self.kept.push(Kept { call, begun: Instant::now() });
-        self.waiting.push_back((id, NestedCall { tool, arguments }));
-        self.begin_calls();
+        self.ledger.take(id, NestedCall { tool, arguments });
         Ok(())
-    }
-
-    /// Begins as many of the waiting calls as may run at one time.
-    fn begin_calls(&mut self) {
-        while self.running.len() < self.program.limits.concurrent_calls.max(1) {
-            let Some((id, call)) = self.waiting.pop_front() else { return };
-            if let Some(kept) = self.places.get(&id).and_then(|&place| self.kept.get_mut(place)) {
-                kept.call.status = Status::Abandoned;
-                kept.begun = Instant::now();
-            }
-            let calls = self.calls;
-            self.running.push(Box::pin(async move { (id, calls.call(call).await) }));
-        }
-    }
-
-    /// As many answers as one message takes; a worker that wants more waits again.
-    fn next_answers(&mut self) -> Vec<Answer> {
-        let mut room = self.program.limits.answer;
-        let fitting = self.answers.iter().take_while(|answer| {
-            let fits = room > 0;
-            room = room.saturating_sub(answer.size());
-            fits
-        });
-        let fitting = fitting.count();
-        self.answers.drain(..fitting).collect()
-    }
-
-    fn answered(&mut self, id: u32, answered: Answered) {
-        self.begin_calls();
-        let Some(kept) = self.places.get(&id).and_then(|&place| self.kept.get_mut(place)) else { return };
-        let max = self.program.limits.answer;
-        let answered = answered.and_then(|json| {
-            let too_large = || ToolFailure {
-                code: "result_too_large".to_owned(),
-                message: format!("the answer is larger than {max} bytes"),
-            };
-            // What the program does not fetch is held here.
-            let held = self.answers.iter().map(Answer::size).sum::<usize>();
-            let is_too_large = json.get().len() > max || held > max.saturating_mul(HELD_ANSWERS);
-            if is_too_large { Err(too_large()) } else { Ok(json) }
-        });
-        kept.call.duration = kept.begun.elapsed();
-        let end = match answered {
-            Ok(json) => {
-                kept.call.status = Status::Done;
-                AnswerEnd::Given(json)
-            }
-            Err(ToolFailure { code, mut message }) => {
-                message.truncate(message.floor_char_boundary(MAX_MESSAGE));
-                kept.call.status = Status::Failed(code.clone());
-                AnswerEnd::Failed { code, message }
-            }
-        };
-        self.answers.push(Answer { id, end });
     }
 
     /// Calls that the program started and did not await take effect all the same; they may end, within its time.
     async fn finish_calls(&mut self) {
         let deadline = self.deadline;
-        while let Ok(Some((id, answered))) = tokio::time::timeout_at(deadline, self.running.next()).await {
-            self.answered(id, answered);
-        }
+        while let Ok(true) = tokio::time::timeout_at(deadline, self.ledger.advance()).await {}
     }
 
     /// The outcome of a run that the worker did not end.

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use serde_json::value::{RawValue, to_raw_value};
 use toolplane_sandbox::pool::Answered;
 use toolplane_sandbox::{
-    Calls, Failure, Limits, NestedCall, Options, Outcome, Pool, Program, Tool, ToolFailure,
+    Calls, Effect, Failure, Limits, NestedCall, Options, Outcome, Pool, Program, Tool, ToolFailure,
 };
 
 /// The tools of these tests, by place.
@@ -30,7 +30,8 @@ impl Calls for Tools {
             match TOOLS.get(call.tool).map(|(name, _)| *name) {
                 Some("echo") => Ok(call.arguments),
                 Some("fail") => {
-                    Err(ToolFailure { code: "upstream_error".to_owned(), message: text("message") })
+                    let (code, message) = ("upstream_error".to_owned(), text("message"));
+                    Err(ToolFailure { code, message, effect: Effect::Unknown })
                 }
                 Some("slow") => {
                     tokio::time::sleep(Duration::from_secs_f64(

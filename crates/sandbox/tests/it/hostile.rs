@@ -90,12 +90,8 @@ async fn ending(pool: &Pool, hostile: &Hostile, limits: Limits) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_hostile_program_is_contained_and_others_are_served() {
-    let pool = Pool::new(Options {
-        ready: AT_ONCE,
-        memory: limits().memory,
-        duration: PATIENCE,
-        ..options()
-    });
+    let pool =
+        Pool::new(Options { ready: AT_ONCE, memory: limits().memory, duration: PATIENCE, ..options() });
     let pool = pool.expect("a pool");
     let programs = corpus();
     assert!(programs.len() >= 150, "{}", programs.len());

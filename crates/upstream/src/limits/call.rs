@@ -99,15 +99,22 @@ async fn within<T, F: Future<Output = Result<T, crate::Error>>>(
     let _slot = enter(state, deadline).await?;
     state.deposit();
     let mut repetition = 0;
+    // The failure of an attempt that may have arrived. Those after it that did not arrive must not hide it: whoever
+    // called would take it that nothing has run.
+    let mut arrived: Option<crate::Error> = None;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(overloaded(state));
+            return Err(arrived.map_or_else(|| overloaded(state), Error::Call));
         }
-        let attempt = Attempt::begin(state)?;
+        let attempt = match Attempt::begin(state) {
+            Ok(attempt) => attempt,
+            Err(refusal) => return Err(arrived.map_or(refusal, Error::Call)),
+        };
         let error = match attempt.judged(send(left).await) {
             Ok(answer) => return Ok(answer),
-            Err(error) => error,
+            Err(error) if error.was_sent() => error,
+            Err(error) => arrived.take().unwrap_or(error),
         };
         repetition += 1;
         let pause = health::pause(repetition, random());
@@ -123,6 +130,7 @@ async fn within<T, F: Future<Output = Result<T, crate::Error>>>(
             return Err(error.into());
         }
         state.counts().retries.add();
+        arrived = Some(error).filter(crate::Error::was_sent);
         tokio::time::sleep(pause).await;
     }
 }

@@ -10,7 +10,7 @@ use toolplane_upstream::client::ToolResult;
 
 use super::super::Extras;
 use super::super::error::Error;
-use super::{Executor, Ran, Run, execution};
+use super::{Executor, Ran, Run, asks};
 use crate::caller::Caller;
 use crate::live::Served;
 use crate::output_guard::Verdict;
@@ -37,7 +37,7 @@ impl Executor {
     ) -> Result<RawJson, Error> {
         match self.run(served, caller, entry, Some(arguments), extras).await? {
             Run::Ran(ran) => self.value(entry, ran).await,
-            Run::Asks(_) => Err(execution(entry, ASKS)),
+            Run::Asks(_) => Err(asks(entry, ASKS)),
         }
     }
 

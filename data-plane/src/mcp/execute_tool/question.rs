@@ -9,7 +9,7 @@ use toolplane_upstream::client::InputRequired;
 use super::super::error::Error;
 use super::super::reply::Outcome;
 use super::super::request_state::{self, Binding};
-use super::execution;
+use super::asks;
 use crate::caller::Caller;
 use crate::live::Served;
 
@@ -32,7 +32,7 @@ impl Asked<'_> {
         let (keys, now) = (&self.served.snapshot().settings().request_keys, unix_millis());
         let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         let sealed = request_state::seal(keys, self.binding(), request_state, now, now.saturating_add(ttl));
-        let sealed = sealed.ok_or_else(|| execution(self.entry, NO_KEYS))?;
+        let sealed = sealed.ok_or_else(|| asks(self.entry, NO_KEYS))?;
         Ok(Outcome::input_required(&members, &sealed))
     }
 

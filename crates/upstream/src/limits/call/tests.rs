@@ -49,6 +49,31 @@ async fn what_never_arrived_is_sent_again_and_what_may_have_run_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn repetitions_that_never_arrived_do_not_hide_that_the_call_may_have_run() {
+    let broke = || crate::Error::Interrupted("reset".to_owned());
+    let once = Settings { max_retries: 1, ..Settings::default() };
+    let ends = |n| Err(if n == 0 { broke() } else { refused() });
+    let (count, outcome) = sent(&state(once), true, ends).await;
+    assert!(matches!(outcome, Err(Error::Call(crate::Error::Interrupted(_)))), "{outcome:?}");
+    assert_eq!(count, 2);
+    // The breaker opens while the call waits for its next attempt.
+    let state = state(once);
+    let outcome = within(&state, soon(), || true, |_| async { Err::<(), _>(broke()) });
+    let meanwhile = async {
+        while state.read().attempts == 0 {
+            tokio::task::yield_now().await;
+        }
+        while state.refuses().is_none() {
+            let pass = state.admit().unwrap();
+            state.judge(pass, Verdict::Ill, || "ill".to_owned());
+        }
+    };
+    let (outcome, ()) = tokio::join!(outcome, meanwhile);
+    assert!(matches!(outcome, Err(Error::Call(crate::Error::Interrupted(_)))), "{outcome:?}");
+    assert_eq!(state.read().attempts, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn repetitions_end_with_the_deadline() {
     let state = state(Settings { max_retries: 10, breaker_failures: 0, ..Settings::default() });
     let sent = AtomicU32::new(0);
