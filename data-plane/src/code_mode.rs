@@ -41,7 +41,7 @@ pub enum Unavailable {
     Worker(#[from] toolplane_sandbox::NotReady),
     /// Not one program fits into the memory that there is for them.
     #[error(transparent)]
-    Memory(#[from] memory::TooLittle),
+    Memory(#[from] TooLittle),
 }
 
 /// Why a program has to wait for another.

@@ -35,6 +35,8 @@ pub(super) async fn run(setting: &Setting) -> anyhow::Result<Section> {
         ("GATEWAY_CODE_MODE", "true"),
         ("GATEWAY_CODE_MODE_MAX_DURATION_SECS", "2"),
         ("TOOLPLANE_CODE_MODE_CORES", "1"),
+        // All of them are one caller here, and each is to have its programs run.
+        ("TOOLPLANE_CODE_MODE_MAX_RUNS_PER_CALLER", "16"),
     ];
     let node = Subject::standalone_with(setting, &upstream.domains(&domains()), &on).await?;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());

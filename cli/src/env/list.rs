@@ -323,7 +323,8 @@ variables! {
         "How many programs a process takes, one after another, before it is replaced. More than one is faster, and leaves "
         "whatever a flaw of the interpreter gave one program to the next."
     CODE_MODE_CORES = "TOOLPLANE_CODE_MODE_CORES", Node, "all";
-        "How many processor cores all programs share. Linux only."
+        "How many processor cores all programs share. Linux only. One fewer than there are keeps requests from waiting for "
+        "programs; all of them answer programs sooner."
     GATEWAY_AUTH_MODULE = "GATEWAY_AUTH_MODULE", Nobody, "";
         "Python authentication modules are not carried over: an `on_authenticate` hook replaces them, or a proxy in front of "
         "the gateway. Refused together with its prefixes, and ignored without them."

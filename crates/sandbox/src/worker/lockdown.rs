@@ -97,7 +97,7 @@ mod linux {
     use super::{Refused, Start};
     use crate::worker::ADDRESS_SPACE;
 
-    /// Far below the gateway, where the kernel has no class of its own for that.
+    /// Far below the gateway: a program waits rather than a request.
     const NICENESS: i32 = 19;
 
     /// All that holds for workers and what they are copied from.
@@ -157,15 +157,17 @@ mod linux {
         set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|_| Refused::Rights)
     }
 
-    /// Runs only where nobody else wants to: whoever wakes up takes the core at once, a request among them.
+    /// Leaves the cores to others, as batch work does: it takes none from whoever runs, and whoever wakes up takes it.
     ///
     /// A courtesy to the gateway and no lock: some containers forbid it.
+    /// The kernel's idle class promises more and keeps less: a core that runs nothing else counts as idle when a place
+    /// for a request is sought, and gives way milliseconds later (ADR 31).
     #[expect(unsafe_code, reason = "no safe function changes the class of a process")]
     fn yields() {
         setpriority_process(None, NICENESS).unwrap_or_default();
         let no_priority = libc::sched_param { sched_priority: 0 };
         // SAFETY: the parameter lives, and is what this class takes.
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority) };
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const no_priority) };
     }
 
     fn keeps_to_cores(cores: u64) -> Result<(), Refused> {
