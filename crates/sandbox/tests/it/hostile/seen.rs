@@ -79,7 +79,7 @@ fn of_an_exception(failure: &Failure) -> &'static str {
     match exception(failure) {
         Some("PermissionError") => "the refusal of what it asks of the system",
         Some(kind) if MISSING.contains(&kind) => "an exception: what it wants is not there",
-        _ => "an exception: what it wants cannot be done",
+        _ => "an exception of another kind",
     }
 }
 
