@@ -9,6 +9,7 @@
 
 mod cancel;
 mod neighbors;
+mod peer;
 mod programs;
 mod worker;
 mod workers;
