@@ -1,5 +1,6 @@
 """Starts the other gateway with code mode on, which its environment variables alone cannot do."""
 
+import asyncio
 import json
 import os
 
@@ -15,4 +16,8 @@ server = GatewayServer(
     code_mode=True,
     code_mode_authorizer=everybody,
 )
+# It is ready with an empty registry otherwise, and `run` has an event loop of its own.
+tools = asyncio.run(server.populate())
+if not all(tools.values()):
+    raise SystemExit(f"an upstream lists no tools: {tools}")
 server.run(transport="streamable-http", host=os.environ["GATEWAY_HOST"], port=int(os.environ["GATEWAY_PORT"]))

@@ -12,7 +12,7 @@ mod held;
 mod serve;
 
 pub(crate) use answers::{ANSWER_MARK, SLOW_SECONDS};
-pub(crate) use held::nanos;
+pub(crate) use held::{micros_between, nanos};
 pub(crate) use serve::run;
 
 /// How an upstream is spoken to.

@@ -1,27 +1,36 @@
 //! The command tree: what was typed, not what it means.
 
 mod code;
+mod endpoint;
 mod limits;
 mod manifest;
+mod node;
 mod oauth;
 mod operator;
 mod planes;
+mod policy;
 mod rollout;
 mod snapshot;
 mod tls;
+mod token;
+mod tool;
+mod upstream;
 
 pub(crate) use code::{CodeCommand, RunCode};
+pub(crate) use endpoint::Endpoint;
 pub(crate) use limits::LimitFields;
 pub(crate) use manifest::{ApplyArgs, ExportArgs};
+pub(crate) use node::NodeCommand;
 pub(crate) use oauth::{AuthMethod, OAuthFields};
-pub(crate) use operator::{
-    CallTool, Clearable, Connection, ListTools, NodeCommand, PolicyCommand, ReadConnection, Role,
-    SchemaPolicy, SessionMode, TokenCommand, ToolCommand, UpstreamCommand, UpstreamFields,
-};
-pub(crate) use planes::{ControlPlaneArgs, DataPlaneArgs, DemoArgs, MigrateArgs, StandaloneArgs};
+pub(crate) use operator::{Connection, ReadConnection};
+pub(crate) use planes::{ControlPlaneArgs, DataDirArg, DataPlaneArgs, DemoArgs, MigrateArgs, StandaloneArgs};
+pub(crate) use policy::PolicyCommand;
 pub(crate) use rollout::{Canary, RolloutCommand};
 pub(crate) use snapshot::SnapshotCommand;
 pub(crate) use tls::TlsFields;
+pub(crate) use token::{Role, TokenCommand};
+pub(crate) use tool::{CallTool, ListTools, ToolCommand};
+pub(crate) use upstream::{Clearable, SchemaPolicy, SessionMode, UpstreamCommand, UpstreamFields};
 
 use clap::{Parser, Subcommand};
 

@@ -5,6 +5,7 @@ mod code;
 mod control_plane;
 mod data_plane;
 mod demo;
+mod endpoint;
 mod export;
 pub(crate) mod folder;
 mod gateway;

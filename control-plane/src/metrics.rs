@@ -1,10 +1,11 @@
-//! Every instrument of the control plane, declared once.
+//! Every instrument of the control plane, declared once, and what is noted by them.
 //!
 //! Owns their names, units and descriptions, and what an attribute may be: closed sets of words, methods of our own
 //! services, and domains, whose number the registry bounds. Never an id or anything that a client wrote. Where the
 //! numbers go is not known here: a [`Meter`] is handed in, and without one nothing is measured.
 
 pub(crate) mod connections;
+mod instruments;
 pub(crate) mod rollout;
 pub mod rpc;
 
@@ -12,43 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, InstrumentProvider, Meter, UpDownCounter};
+use opentelemetry::metrics::{InstrumentProvider, Meter};
 use toolplane_registry::{Domain, Rejection};
 use toolplane_upstream::oauth;
 
+use crate::metrics::instruments::Instruments;
 use crate::store;
-
-const SECONDS: [f64; 14] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
-/// From one small domain to the largest update that a node accepts by default.
-const BYTES: [f64; 9] = [1e3, 1e4, 1e5, 3e5, 1e6, 3e6, 1e7, 1e8, 268_435_456.0];
 
 /// The instruments. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Metrics(Arc<Instruments>);
-
-#[derive(Debug)]
-struct Instruments {
-    meter: Meter,
-    /// Without a meter not even attributes are put together.
-    on: bool,
-    head: Gauge<u64>,
-    published: Gauge<u64>,
-    build_duration: Histogram<f64>,
-    streams: UpDownCounter<i64>,
-    updates: Counter<u64>,
-    update_size: Histogram<u64>,
-    nacks: Counter<u64>,
-    refreshes: Counter<u64>,
-    refresh_duration: Histogram<f64>,
-    rounds: Counter<u64>,
-    tokens: Counter<u64>,
-    claims: Counter<u64>,
-    commits: Counter<u64>,
-    commit_duration: Histogram<f64>,
-    store_errors: Counter<u64>,
-    rpc_duration: Histogram<f64>,
-}
 
 /// A stream that is open, until it is dropped.
 #[derive(Debug)]
@@ -194,135 +168,6 @@ impl Metrics {
             [KeyValue::new("rpc.method", method), KeyValue::new("rpc.response.status_code", code)];
         self.0.rpc_duration.record(took.as_secs_f64(), &attributes);
     }
-}
-
-impl Instruments {
-    fn new(meter: Meter, on: bool) -> Self {
-        let m = &meter;
-        let (streams, updates, update_size, nacks) = instruments_of_streams(m);
-        let (refreshes, refresh_duration, rounds, claims) = instruments_of_refreshes(m);
-        let (commits, commit_duration, store_errors) = instruments_of_the_store(m);
-        Self {
-            on,
-            head: gauge(m, "head.version", "", "Number of the newest version in the store, as last seen."),
-            published: gauge(m, "published.version", "", "Number of the version that nodes are sent."),
-            build_duration: seconds(
-                m,
-                "build.duration",
-                "Time to read what is stored and make a snapshot of it.",
-            ),
-            streams,
-            updates,
-            update_size,
-            nacks,
-            refreshes,
-            refresh_duration,
-            rounds,
-            tokens: counter(
-                m,
-                "token.requests",
-                "{request}",
-                "Times that a token endpoint was asked for the token of an upstream, by `toolplane.domain` and \
-                 `toolplane.outcome`: `ok`, `unavailable`, `refused` or `unusable`.",
-            ),
-            claims,
-            commits,
-            commit_duration,
-            store_errors,
-            rpc_duration: seconds(
-                m,
-                "rpc.duration",
-                "Time until a request of the gRPC API is answered, or its stream begins, by `rpc.method` and \
-                 `rpc.response.status_code`.",
-            ),
-            meter,
-        }
-    }
-}
-
-fn instruments_of_streams(m: &Meter) -> (UpDownCounter<i64>, Counter<u64>, Histogram<u64>, Counter<u64>) {
-    let streams = m
-        .i64_up_down_counter(name("streams"))
-        .with_unit("{stream}")
-        .with_description("Nodes that follow this control plane.")
-        .build();
-    let updates = counter(
-        m,
-        "updates",
-        "{update}",
-        "Updates sent to nodes, by `toolplane.update.kind`: `full` or `delta`.",
-    );
-    let update_size = m
-        .u64_histogram(name("update.size"))
-        .with_unit("By")
-        .with_description("Size of an update on the wire, by `toolplane.update.kind`.")
-        .with_boundaries(BYTES.to_vec())
-        .build();
-    let nacks =
-        counter(m, "nacks", "{nack}", "Updates that nodes refused, by the first `toolplane.rule` named.");
-    (streams, updates, update_size, nacks)
-}
-
-fn instruments_of_refreshes(m: &Meter) -> (Counter<u64>, Histogram<f64>, Counter<u64>, Counter<u64>) {
-    let refreshes = counter(
-        m,
-        "refreshes",
-        "{listing}",
-        "Times that an upstream was asked for its tools in a refresh, by `toolplane.domain` and \
-         `toolplane.outcome`: `ok` or `failed`.",
-    );
-    let duration = seconds(
-        m,
-        "refresh.duration",
-        "Time that an upstream took to list its tools, by `toolplane.outcome`.",
-    );
-    let rounds = counter(
-        m,
-        "refresh.rounds",
-        "{round}",
-        "Refreshes of many upstreams, by `toolplane.trigger`: `schedule` or `request`.",
-    );
-    let claims = counter(
-        m,
-        "refresh.claims",
-        "{upstream}",
-        "Upstreams that this control plane claimed, to list them.",
-    );
-    (refreshes, duration, rounds, claims)
-}
-
-fn instruments_of_the_store(m: &Meter) -> (Counter<u64>, Histogram<f64>, Counter<u64>) {
-    let commits = counter(
-        m,
-        "commits",
-        "{commit}",
-        "Commits tried, by `toolplane.outcome`: `ok`, `conflict` or `failed`.",
-    );
-    let duration = seconds(m, "commit.duration", "Time that a commit took, by `toolplane.outcome`.");
-    let errors = counter(
-        m,
-        "store.errors",
-        "{error}",
-        "Failures of the database, by `error.type`: `lost`, `violated`, `bad_row` or `driver`.",
-    );
-    (commits, duration, errors)
-}
-
-fn name(short: &str) -> String {
-    format!("toolplane.control_plane.{short}")
-}
-
-fn counter(meter: &Meter, short: &str, unit: &'static str, description: &'static str) -> Counter<u64> {
-    meter.u64_counter(name(short)).with_unit(unit).with_description(description).build()
-}
-
-fn gauge(meter: &Meter, short: &str, unit: &'static str, description: &'static str) -> Gauge<u64> {
-    meter.u64_gauge(name(short)).with_unit(unit).with_description(description).build()
-}
-
-fn seconds(meter: &Meter, short: &str, description: &'static str) -> Histogram<f64> {
-    let builder = meter.f64_histogram(name(short)).with_unit("s").with_description(description);
-    builder.with_boundaries(SECONDS.to_vec()).build()
 }
 
 fn outcome(word: &'static str) -> KeyValue {

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use serde::Deserialize;
-
 use super::calls;
-use super::figures::{per_second, time};
+use super::figures::{per_second, quantile, time};
 use super::generator::Generator;
 use super::registries;
-use super::subject::{Subject, Upstream};
+use super::subject::{Canceled, MOST_WAIT, Subject, Upstream};
 use crate::Setting;
 use crate::report::{Section, Table};
 use crate::static_upstream::catalog::{Callable, FIXTURE};
@@ -21,8 +18,6 @@ const CALLS: usize = 200;
 /// Calls per second beside those that are given up, where there is load.
 const RATE: f64 = 1500.0;
 const CONNECTIONS: usize = 64;
-/// Longest wait for a cancellation, which is lost then.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 const MOST: Target = Target::at_most(50.0, " ms");
 
@@ -32,13 +27,6 @@ struct Case {
     era: Era,
     tool: Callable,
     has_load: bool,
-}
-
-/// What an upstream tells of a call that was given up.
-#[derive(Deserialize)]
-struct Told {
-    at: u64,
-    how: String,
 }
 
 pub(super) async fn run(setting: &Setting) -> anyhow::Result<Section> {
@@ -79,7 +67,7 @@ pub(super) async fn run(setting: &Setting) -> anyhow::Result<Section> {
          and misses the target.",
         setting.times(CALLS).max(2),
         per_second(RATE),
-        PATIENCE.as_secs()
+        MOST_WAIT.as_secs()
     );
     let title = "How soon an upstream hears that the caller is gone".to_owned();
     Ok(Section { id: "call/cancel", title, method, table })
@@ -116,9 +104,7 @@ async fn row(
         }
     }
     micros.sort_by(f64::total_cmp);
-    let at = |percent: usize| micros.get((micros.len() * percent / 100).min(micros.len().saturating_sub(1)));
-    let quantile = |percent| at(percent).copied().unwrap_or(f64::NAN);
-    let most = if lost > 0 { f64::INFINITY } else { quantile(100) };
+    let most = if lost > 0 { f64::INFINITY } else { quantile(&micros, 100) };
     let what = match case.era {
         Era::Stateless => "stateless revision (2026-07-28)",
         Era::Handshake => "handshake revision, no session id",
@@ -127,7 +113,7 @@ async fn row(
     let reply = if case.tool == Callable::Held { "JSON" } else { "SSE" };
     let load = if case.has_load { format!("{}/s", per_second(RATE)) } else { "none".to_owned() };
     let mut cells = vec![what.to_owned(), reply.to_owned(), load, count.to_string()];
-    cells.extend([50, 90, 99, 100].map(|percent| time(quantile(percent))));
+    cells.extend([50, 90, 99, 100].map(|percent| time(quantile(&micros, percent))));
     cells.extend([lost.to_string(), ways.join(", "), MOST.verdict(most / 1000.0)]);
     Ok(cells)
 }
@@ -141,18 +127,12 @@ async fn give_up(
 ) -> anyhow::Result<Option<(f64, String)>> {
     let name = format!("{:?}-{:?}-{}-{number}", case.era, case.tool, case.has_load);
     let prepared = calls::execute_named(case.era, &case.tool.tool(case.era), &name);
-    let lines = prepared.headers.iter().map(|(name, value)| [name.as_str(), ": ", value, "\r\n"].concat());
-    let headers = lines.collect::<String>();
-    let caller = http::begin(&node.url, "POST", "/mcp", &headers, &prepared.body).await?;
-    let arrived = tokio::time::timeout(PATIENCE, http::get(&upstream.url, &format!("/arrived/{name}"))).await;
-    arrived.context("a call does not arrive at the upstream")??;
+    let caller = http::begin(&node.url, "POST", "/mcp", &prepared.header_lines(), &prepared.body).await?;
+    upstream.arrived(&name).await?;
     // Not in step with anything that either side does.
     tokio::time::sleep(Duration::from_millis(number as u64 * 7 % 11)).await;
     let closed = static_upstream::nanos();
     drop(caller);
-    let heard = tokio::time::timeout(PATIENCE, http::get(&upstream.url, &format!("/canceled/{name}"))).await;
-    let Ok(answer) = heard else { return Ok(None) };
-    let answer = answer?;
-    let Told { at, how } = serde_json::from_str(answer.split_once("\r\n\r\n").context("no body")?.1)?;
-    Ok(Some((Duration::from_nanos(at.saturating_sub(closed)).as_secs_f64() * 1_000_000.0, how)))
+    let heard = upstream.canceled(&name).await?;
+    Ok(heard.map(|Canceled { at, how }| (static_upstream::micros_between(closed, at), how)))
 }

@@ -64,6 +64,12 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
+/// Of values in order, the first that so many in a hundred do not exceed; of none, no number.
+pub(crate) fn quantile(sorted: &[f64], percent: usize) -> f64 {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
 /// How many times as much.
 pub(crate) fn times(figure: f64, of: f64) -> String {
     if of == 0.0 { "–".to_owned() } else { format!("{:.2}", figure / of) }
@@ -93,6 +99,13 @@ mod tests {
     fn one_round_that_was_disturbed_does_not_count() {
         assert!((median([3.0, 900.0, 1.0].into_iter()) - 3.0).abs() < f64::EPSILON);
         assert!(median(std::iter::empty()).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn quantiles_are_values_that_were_seen() {
+        let seen = [1.0, 2.0, 3.0, 4.0];
+        assert_eq!([0, 50, 99, 100].map(|percent| quantile(&seen, percent)), [1.0, 2.0, 4.0, 4.0]);
+        assert!(quantile(&[], 50).is_nan());
     }
 
     #[test]

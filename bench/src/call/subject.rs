@@ -49,6 +49,18 @@ pub(crate) struct Surroundings {
     pub(crate) _fleet: Option<(Fleet, TestDatabase)>,
 }
 
+/// What the upstream tells of a call that was given up.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Canceled {
+    /// When it heard of it, on the clock of [`static_upstream::nanos`].
+    pub(crate) at: u64,
+    /// By what.
+    pub(crate) how: String,
+}
+
+/// Longest wait for a held call, or for a cancellation, which is lost then.
+pub(crate) const MOST_WAIT: Duration = Duration::from_secs(3);
+
 /// What the one node is called, whose figures have targets.
 pub(crate) const NODE: &str = "one node";
 
@@ -67,6 +79,24 @@ impl Upstream {
         let body = answer.split_once("\r\n\r\n").context("no body")?.1;
         let counted: Value = serde_json::from_str(body)?;
         counted["requests"].as_u64().context("no number of requests")
+    }
+
+    /// Waits until it has the held call of this name.
+    pub(crate) async fn arrived(&self, name: &str) -> anyhow::Result<()> {
+        let path = format!("/arrived/{name}");
+        let arrived = http::get(&self.url, &path);
+        tokio::time::timeout(MOST_WAIT, arrived)
+            .await
+            .context("a call does not arrive at the upstream")??;
+        Ok(())
+    }
+
+    /// Waits until it has heard that the held call of this name is given up; `None` where it does not hear of it.
+    pub(crate) async fn canceled(&self, name: &str) -> anyhow::Result<Option<Canceled>> {
+        let path = format!("/canceled/{name}");
+        let canceled = http::get(&self.url, &path);
+        let Ok(answer) = tokio::time::timeout(MOST_WAIT, canceled).await else { return Ok(None) };
+        Ok(Some(serde_json::from_str(answer?.split_once("\r\n\r\n").context("no body")?.1)?))
     }
 
     /// Where it serves some domains, as `GATEWAY_UPSTREAMS` says it.

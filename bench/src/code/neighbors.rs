@@ -11,6 +11,7 @@ use crate::call::subject::{Subject, Upstream};
 use crate::load::Plan;
 use crate::report::{Section, Table};
 use crate::static_upstream::catalog::FIXTURE;
+use crate::target::Target;
 
 /// Callers that send nothing but hostile programs.
 const HOSTILE: usize = 16;
@@ -19,6 +20,8 @@ const CONNECTIONS: usize = 8;
 const ROUNDS: usize = 5;
 const SECONDS: f64 = 3.0;
 const WARM_UP: f64 = 0.5;
+
+const DELAYED: Target = Target::at_most(2.0, " ×");
 
 /// One of each kind.
 const PROGRAMS: [&str; 5] = [
@@ -59,7 +62,7 @@ pub(super) async fn run(setting: &Setting) -> anyhow::Result<Section> {
             time(figures.latency.p50),
             time(figures.latency.p99),
             ratio.map(|ratio| times(ratio, 1.0)).unwrap_or_default(),
-            ratio.map(|_| "≤ 2.00".to_owned()).unwrap_or_default(),
+            ratio.map(|ratio| DELAYED.verdict(ratio)).unwrap_or_default(),
         ]);
     }
     let method = format!(

@@ -2,18 +2,16 @@
 
 use std::fs;
 
-use anyhow::Context as _;
-
-use super::domains;
+use super::{domains, worker};
 use crate::Setting;
 use crate::call::figures::median;
 use crate::call::subject::{Subject, Upstream};
 use crate::report::{Section, Table};
+use crate::target::Target;
 
 /// How many stand ready.
 const WORKERS: usize = 8;
-/// What a worker is called in the list of processes.
-const NAME: &str = "toolplane-code-mode";
+const OWN: Target = Target::at_most(3.0, " MiB");
 
 pub(super) async fn run(setting: &Setting) -> anyhow::Result<Section> {
     let upstream = Upstream::start().await?;
@@ -22,18 +20,20 @@ pub(super) async fn run(setting: &Setting) -> anyhow::Result<Section> {
     let mut workers = Vec::new();
     while workers.len() < WORKERS {
         tokio::task::yield_now().await;
-        workers = of_all()?;
+        workers = rollups(&node)?;
     }
     drop(node);
     let column = |name: &str| median(workers.iter().map(|worker| worker.get(name)));
     let mut table = Table::new(&["memory of a worker that stands ready", "median of 8", "target"]);
     for (what, kibibytes, target) in [
-        ("its own", column("Private_Clean:") + column("Private_Dirty:"), "≤ 3 MiB"),
-        ("of that written to", column("Private_Dirty:"), ""),
-        ("its share of everything (PSS)", column("Pss:"), ""),
-        ("resident", column("Rss:"), ""),
+        ("its own", column("Private_Clean:") + column("Private_Dirty:"), Some(OWN)),
+        ("of that written to", column("Private_Dirty:"), None),
+        ("its share of everything (PSS)", column("Pss:"), None),
+        ("resident", column("Rss:"), None),
     ] {
-        table.row(vec![what.to_owned(), format!("{:.2} MiB", kibibytes / 1024.0), target.to_owned()]);
+        let mebibytes = kibibytes / 1024.0;
+        let verdict = target.map(|target| target.verdict(mebibytes)).unwrap_or_default();
+        table.row(vec![what.to_owned(), format!("{mebibytes:.2} MiB"), verdict]);
     }
     let method = "`/proc/PID/smaps_rollup` of eight workers of one node.".to_owned();
     Ok(Section { id: "code/memory", title: "Workers that stand ready".to_owned(), method, table })
@@ -49,16 +49,9 @@ impl Rollup {
     }
 }
 
-fn of_all() -> anyhow::Result<Vec<Rollup>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").context("no /proc")? {
-        let folder = entry?.path();
-        let command = fs::read(folder.join("cmdline")).unwrap_or_default();
-        if command.starts_with(NAME.as_bytes())
-            && let Ok(text) = fs::read_to_string(folder.join("smaps_rollup"))
-        {
-            found.push(Rollup(text));
-        }
-    }
-    Ok(found)
+/// Of every worker of a node.
+fn rollups(node: &Subject) -> anyhow::Result<Vec<Rollup>> {
+    let texts =
+        worker::all(node)?.into_iter().map(|id| fs::read_to_string(format!("/proc/{id}/smaps_rollup")));
+    Ok(texts.flatten().map(Rollup).collect())
 }

@@ -36,6 +36,14 @@ pub(crate) struct Prepared {
     pub(crate) body: String,
 }
 
+impl Prepared {
+    /// Its headers as they are sent, each line with its end.
+    pub(crate) fn header_lines(&self) -> String {
+        let lines = self.headers.iter().map(|(name, value)| [name.as_str(), ": ", value, "\r\n"].concat());
+        lines.collect()
+    }
+}
+
 /// What came out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Report {

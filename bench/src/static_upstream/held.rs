@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame};
 use rustix::time::{ClockId, clock_gettime};
@@ -112,6 +113,11 @@ impl Body for Silence {
 pub(crate) fn nanos() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Microseconds from one instant of that clock to a later one; none to an earlier one.
+pub(crate) fn micros_between(from: u64, to: u64) -> f64 {
+    Duration::from_nanos(to.saturating_sub(from)).as_secs_f64() * 1_000_000.0
 }
 
 #[cfg(test)]

@@ -76,6 +76,10 @@ impl Program {
 }
 
 impl Child {
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
     /// What it and its children have used so far.
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
         Usage::of_family(self.id)

@@ -37,15 +37,7 @@ impl Usage {
     /// Of a process and all that descend from it, of which some servers have many.
     pub(crate) fn of_family(id: u32) -> anyhow::Result<Self> {
         let mut total = Self::of(id)?;
-        let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for entry in std::fs::read_dir("/proc")? {
-            let Ok(child) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
-            // What ended meanwhile has no parent.
-            let fields = fields(&folder(child)).unwrap_or_default();
-            if let Some(parent) = fields.get(PARENT).and_then(|field| field.parse().ok()) {
-                children.entry(parent).or_default().push(child);
-            }
-        }
+        let mut children = children()?;
         let mut next = children.remove(&id).unwrap_or_default();
         while let Some(child) = next.pop() {
             if let Ok(Self { cpu, rss, peak }) = Self::of(child) {
@@ -67,6 +59,20 @@ impl Usage {
         };
         Ok(Self { cpu: ticks / TICKS_PER_SECOND, rss: mebibytes("VmRSS")?, peak: mebibytes("VmHWM")? })
     }
+}
+
+/// The processes that each process has started and that have not ended.
+pub(crate) fn children() -> anyhow::Result<BTreeMap<u32, Vec<u32>>> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let Ok(child) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
+        // What ended meanwhile has no parent.
+        let fields = fields(&folder(child)).unwrap_or_default();
+        if let Some(parent) = fields.get(PARENT).and_then(|field| field.parse().ok()) {
+            children.entry(parent).or_default().push(child);
+        }
+    }
+    Ok(children)
 }
 
 fn folder(id: u32) -> PathBuf {

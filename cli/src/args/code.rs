@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::endpoint::Endpoint;
 use super::planes::DataDirArg;
 use crate::output::Format;
 
@@ -24,18 +25,8 @@ The node must have GATEWAY_CODE_MODE=true.")]
 pub(crate) struct RunCode {
     /// The program; `-` reads stdin
     pub(crate) file: PathBuf,
-    /// MCP endpoint of a node [default: `TOOLPLANE_NODE_URL`, or the gateway of the data folder]
-    #[arg(long, value_name = "URL")]
-    pub(crate) node: Option<String>,
-    /// Send a header whose value is in an environment variable; may be repeated
-    #[arg(long, value_name = "HEADER=VARIABLE")]
-    pub(crate) header_env: Vec<String>,
-    /// Send a header whose value is in a file; may be repeated
-    #[arg(long, value_name = "HEADER=PATH")]
-    pub(crate) header_file: Vec<String>,
-    /// Longest time to wait, in seconds
-    #[arg(long, default_value_t = 60)]
-    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) endpoint: Endpoint,
     /// How to print the outcome: what was printed and the result, or everything as JSON
     #[arg(long, short, value_enum, default_value_t)]
     pub(crate) output: Format,

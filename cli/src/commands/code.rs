@@ -2,36 +2,23 @@
 
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::time::Duration;
 
 use rmcp::model::{CallToolResult, JsonObject};
 use serde_json::Value;
 
-use super::tool::call::local_node;
 use crate::args::{CodeCommand, RunCode};
-use crate::commands::headers;
-use crate::env::{self, Variables};
+use crate::commands::endpoint;
+use crate::env::Variables;
 use crate::exit::Failure;
-use crate::mcp_client::{self, McpClient};
+use crate::mcp_client;
 use crate::output::{self, Format};
-use crate::settings::{self, DataDir};
 
 pub(crate) async fn run(command: CodeCommand, variables: &Variables) -> Result<(), Failure> {
     let CodeCommand::Run(args) = command;
-    let RunCode { file, node, header_env, header_file, timeout, output, data_dir } = args;
-    let source = source_of(&file)?;
-    let headers = headers::read(&header_env, &header_file, variables)?;
-    let dir = settings::read(variables, |reader| DataDir::read(reader, data_dir.data_dir.as_deref()))?;
-    let url = match node.as_deref().or_else(|| variables.get(&env::NODE_URL)) {
-        Some(url) => url.trim().to_owned(),
-        None => local_node(&dir)?,
-    };
-    let client = McpClient::connect(&url, &headers, Duration::from_secs(timeout)).await?;
+    let RunCode { file, endpoint, output, data_dir } = args;
     let mut request = JsonObject::new();
-    request.insert("code".to_owned(), source.into());
-    let result = client.call("execute_code", request).await;
-    client.close().await;
-    show(&result?, output)
+    request.insert("code".to_owned(), source_of(&file)?.into());
+    show(&endpoint::call(&endpoint, &data_dir, "execute_code", request, variables).await?, output)
 }
 
 fn source_of(file: &Path) -> Result<String, Failure> {

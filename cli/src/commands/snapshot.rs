@@ -1,5 +1,7 @@
 //! `toolplane snapshot`: the versions of the registry, and whether the fleet serves one.
 
+#[cfg(test)]
+mod samples;
 mod view;
 mod waited;
 

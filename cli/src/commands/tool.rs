@@ -2,7 +2,7 @@
 //!
 //! Listing asks the control plane, as an operator; calling goes through a node, as any MCP client does.
 
-pub(super) mod call;
+mod call;
 
 use serde::Serialize;
 use tonic::Code;

@@ -1,12 +1,12 @@
 //! An upstream that is listed with a token by client credentials, and one that is with a token in a file.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toolplane_testkit::token_endpoint::TokenEndpoint;
 use toolplane_testkit::{FakeUpstream, TestDatabase};
 
-use crate::harness::{Setup, Split, operator};
+use crate::harness::{Setup, Split, files, operator};
 
 const SECRET: &str = "cl1ent-s3cr3t";
 
@@ -20,16 +20,6 @@ fn replace(path: &Path, content: &str) {
     std::fs::write(&draft, content).expect("written");
     std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600)).expect("rights");
     std::fs::rename(draft, path).expect("renamed");
-}
-
-/// Every file below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
 }
 
 #[tokio::test]

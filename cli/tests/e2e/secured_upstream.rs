@@ -7,7 +7,7 @@ use toolplane_testkit::authority::Issued;
 use toolplane_testkit::fake_upstream::{FakeUpstream, Tls};
 use toolplane_testkit::{Authority, TestDatabase};
 
-use crate::harness::{Process, Session, Split, operator, until};
+use crate::harness::{Process, Session, Split, files, operator, until};
 
 /// A fleet of one node, an upstream, and the authority of both certificates.
 struct Fleet {
@@ -60,16 +60,6 @@ async fn calls(url: &str) -> Value {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("text")
-}
-
-/// Every file below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, UpDownCounter};
 
-use super::{Metrics, counter, name};
+use super::Metrics;
+use super::instruments::{counter, name};
 
 /// Counts connections. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use opentelemetry::metrics::Meter;
 
-use super::{Metrics, name};
+use super::Metrics;
+use super::instruments::name;
 
 /// A rollout at the moment of asking, as one control plane sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

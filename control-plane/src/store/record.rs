@@ -1,13 +1,19 @@
 //! What the store keeps, as plain values: neither rows nor wire.
 
+mod access;
+mod node;
+
 use std::collections::BTreeMap;
 
 use toolplane_registry::policy::AccessPolicy;
 use toolplane_registry::upstream::Upstream;
-use toolplane_registry::{Digest, Domain, Protocol, RawJson, RequestKey, Version};
+use toolplane_registry::{Digest, Domain, Protocol, RawJson, RequestKey};
 
 use super::Millis;
 use crate::rollout::{Canary, Rollout};
+
+pub use access::{AuditEntry, AuditRecord, Role, Token};
+pub use node::{Claim, NodeRecord};
 
 /// The newest version of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,40 +200,6 @@ pub enum Change {
     },
 }
 
-/// An audit record to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditEntry {
-    /// Token id, signed-token subject, `environment` or `system`.
-    pub actor: String,
-    /// For instance `upstream.create`.
-    pub action: &'static str,
-    /// For instance `upstream apollo`.
-    pub subject: String,
-    /// Words for people; never holds a secret.
-    pub detail: String,
-    /// When.
-    pub at: Millis,
-}
-
-/// An audit record as kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditRecord {
-    /// Ascending.
-    pub id: i64,
-    /// When.
-    pub at: Millis,
-    /// Who.
-    pub actor: String,
-    /// What.
-    pub action: String,
-    /// On what.
-    pub subject: String,
-    /// Words for people.
-    pub detail: String,
-    /// The version the change made; 0 where it made none.
-    pub version: u64,
-}
-
 /// What may be forgotten; absent: nothing of that kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiry {
@@ -237,116 +209,9 @@ pub struct Expiry {
     pub nodes_before: Option<Millis>,
 }
 
-/// What a token allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Follows the registry and asks for refreshes; nothing else, unless its token may register.
-    Node,
-    /// Reads everything but tokens and audit records.
-    Viewer,
-    /// Reads like a viewer, writes upstreams.
-    Registrar,
-    /// Everything.
-    Admin,
-}
-
-/// A bearer token, without its secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    /// Its public name.
-    pub id: String,
-    /// What it is for.
-    pub description: String,
-    /// What it allows.
-    pub role: Role,
-    /// Whether a node may pass registrations on; means nothing for other roles.
-    pub may_register: bool,
-    /// When it was made.
-    pub created_at: Millis,
-    /// When it ends; absent: never.
-    pub expires_at: Option<Millis>,
-    /// When it was revoked.
-    pub revoked_at: Option<Millis>,
-}
-
-/// Why a stream may speak for its node. The one that did so last speaks for it, and so may a later one of the same
-/// control plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    /// It has just opened, and whatever was before it is over.
-    Opened,
-    /// It opened a while ago and is not on record yet: it speaks for the node unless that is connected elsewhere
-    /// since. Once it has ended, it only does where the node is connected nowhere.
-    Late,
-    /// It is on record. A record of another control plane that is over, or whose stream opened earlier, was written
-    /// late and gives way while this stream is open.
-    Held,
-}
-
-/// What is known of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeRecord {
-    /// The id it gave itself.
-    pub id: String,
-    /// The control plane it is connected to, or was last.
-    pub control_plane: String,
-    /// Number of its stream there.
-    pub stream: u64,
-    /// Version of its software.
-    pub build: String,
-    /// Labels its operator gave it.
-    pub labels: BTreeMap<String, String>,
-    /// The version it serves.
-    pub version: Version,
-    /// The digest it confirmed, hexadecimal; empty before its first ACK.
-    pub digest: String,
-    /// When its stream opened.
-    pub connected_at: Millis,
-    /// When its stream ended; absent while it is connected.
-    pub disconnected_at: Option<Millis>,
-    /// When it last confirmed a version.
-    pub acked_at: Option<Millis>,
-    /// Whether its last-known-good file was written.
-    pub persisted: bool,
-    /// Reasons of its last NACK, JSON; empty since the last ACK.
-    pub rejections: Vec<toolplane_registry::Rejection>,
-}
-
-// ---- Listing ----
-
 impl Listing {
     /// The digest of what the upstream lists.
     pub fn digest(&self) -> Digest {
         toolplane_registry::ingest::set_digest(&self.tools)
-    }
-}
-
-// ---- NodeRecord ----
-
-impl NodeRecord {
-    /// When it last said something that is kept.
-    pub fn last_heard_of(&self) -> Millis {
-        self.acked_at.map_or(self.connected_at, |acked_at| acked_at.max(self.connected_at))
-    }
-}
-
-// ---- Role ----
-
-impl Role {
-    /// The stable name used in the database and in output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Node => "node",
-            Self::Viewer => "viewer",
-            Self::Registrar => "registrar",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// Reads the form that [`Role::as_str`] writes.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Node, Self::Viewer, Self::Registrar, Self::Admin]
-            .into_iter()
-            .find(|role| role.as_str() == text)
     }
 }

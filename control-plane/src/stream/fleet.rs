@@ -177,20 +177,7 @@ mod tests {
     use crate::rollout::Canary;
 
     fn node(id: &str, number: u64) -> NodeRecord {
-        NodeRecord {
-            id: id.to_owned(),
-            control_plane: "here".to_owned(),
-            stream: 1,
-            build: String::new(),
-            labels: BTreeMap::new(),
-            version: Version::new("s", number),
-            digest: String::new(),
-            connected_at: 10,
-            disconnected_at: None,
-            acked_at: None,
-            persisted: true,
-            rejections: Vec::new(),
-        }
+        NodeRecord { version: Version::new("s", number), ..NodeRecord::silent(id, "here", 1) }
     }
 
     fn refusal(node_id: &str, at: i64) -> Refusal {

@@ -104,9 +104,7 @@ async fn a_registration_through_one_reaches_the_nodes_of_the_other_without_a_pol
     let Some(ground) = Ground::postgres().await else { return };
     let (a, b) = (ground.plane(|_| {}).await, ground.plane(|_| {}).await);
     let upstream = FakeUpstream::builder().tool("t").start().await;
-    let mut node = Follower::open(&b, "n1").await;
-    let first = node.next().await;
-    node.ack(&first).await;
+    let mut node = Follower::up_to_date(&b, "n1").await;
     let registered = a.registration().register_server(registration("apollo", &upstream.url())).await.unwrap();
     let update = in_time(node.next()).await;
     assert_eq!(update.version, registered.into_inner().version);
@@ -119,9 +117,7 @@ async fn a_wait_through_one_ends_when_the_node_of_the_other_serves() {
     let Some(ground) = Ground::postgres().await else { return };
     let (a, b) = (ground.plane(|_| {}).await, ground.plane(|_| {}).await);
     let upstream = FakeUpstream::builder().tool("t").start().await;
-    let mut node = Follower::open(&b, "n1").await;
-    let first = node.next().await;
-    node.ack(&first).await;
+    let mut node = Follower::up_to_date(&b, "n1").await;
     in_time(nodes_until(&a, |nodes| nodes.iter().any(|node| node.connected))).await;
     let made = number(a.create("apollo", &upstream.url()).await.version);
     let request = admin::WaitForVersionRequest {

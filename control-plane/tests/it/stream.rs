@@ -32,6 +32,14 @@ impl Follower {
         Self::open_as(plane, hello).await
     }
 
+    /// One that has confirmed what there is.
+    pub(crate) async fn up_to_date(plane: &Plane, id: &str) -> Self {
+        let mut node = Self::open(plane, id).await;
+        let first = node.next().await;
+        node.ack(&first).await;
+        node
+    }
+
     pub(crate) async fn open_as(plane: &Plane, hello: sync::Hello) -> Self {
         Self::open_with(plane.as_node(), hello).await
     }
@@ -206,9 +214,7 @@ async fn without_its_database_a_control_plane_ends_its_streams_and_opens_no_othe
         options.database_grace = Duration::from_millis(100);
     })
     .await;
-    let mut node = Follower::open(&plane, "n1").await;
-    let first = node.next().await;
-    node.ack(&first).await;
+    let mut node = Follower::up_to_date(&plane, "n1").await;
     proxy.set(Faults::refusing());
     proxy.reset();
     assert_eq!(node.from.message().await.unwrap_err().code(), Code::Unavailable);

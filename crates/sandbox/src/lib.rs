@@ -44,7 +44,7 @@ pub mod program;
 pub mod worker;
 
 pub use accounting::Accounting;
-pub use outcome::{Call, Code, Effect, Failure, Limit, Outcome, Value};
+pub use outcome::{Call, Code, Effect, Failure, Limit, Outcome, StoppedBy, Value};
 pub use pool::{Calls, NestedCall, NotReady, Options, Pool, ToolFailure};
 pub use program::{Limits, Program, Tool};
 

@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 pub struct Outcome {
     /// The last expression, or why there is none.
     pub end: Result<Value, Failure>,
+    /// What brought it about.
+    pub stopped_by: StoppedBy,
     /// What was printed.
     pub stdout: String,
     /// Whether more was printed than [`Outcome::stdout`] holds.
@@ -137,6 +139,25 @@ pub enum Limit {
     Source,
 }
 
+/// What brought the end of a run about, as the host saw it: it does not believe what a worker says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoppedBy {
+    /// The worker told how the program ended: by itself, by an exception, or at a limit that the process itself watches.
+    Worker,
+    /// The host said that time was up to a worker whose program did nothing but wait for calls.
+    Abort,
+    /// The host killed a worker that did not end in time.
+    Kill,
+    /// The worker's allocator ended the process.
+    Ceiling,
+    /// The host was told something that it does not take, and killed the worker.
+    Check,
+    /// The process ended, and nobody said why.
+    Crash,
+    /// The host began no run.
+    Host,
+}
+
 // ── Outcome ──
 
 impl Outcome {
@@ -144,6 +165,7 @@ impl Outcome {
     pub(crate) fn without_a_run(failure: Failure, start_time: Duration) -> Self {
         Self {
             end: Err(failure),
+            stopped_by: StoppedBy::Host,
             stdout: String::new(),
             truncated: false,
             calls: Vec::new(),

@@ -210,18 +210,7 @@ mod tests {
     use prost_types::Timestamp;
 
     use super::*;
-
-    fn version(number: u64) -> sync::Version {
-        sync::Version { store_id: "s".into(), number }
-    }
-
-    fn rejection() -> sync::Rejection {
-        sync::Rejection {
-            subject: "tool `a` of `crm`".into(),
-            rule: "schema".into(),
-            reason: "too deep".into(),
-        }
-    }
+    use crate::commands::snapshot::samples::{rejection, version};
 
     fn snapshot(number: u64, digest: &str) -> wire::Snapshot {
         wire::Snapshot {

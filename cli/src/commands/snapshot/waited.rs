@@ -114,21 +114,8 @@ fn counted_nodes(number: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use toolplane_proto::sync;
-
     use super::*;
-
-    fn version(number: u64) -> sync::Version {
-        sync::Version { store_id: "s".into(), number }
-    }
-
-    fn rejection() -> sync::Rejection {
-        sync::Rejection {
-            subject: "tool `a` of `crm`".into(),
-            rule: "schema".into(),
-            reason: "too deep".into(),
-        }
-    }
+    use crate::commands::snapshot::samples::{rejection, version};
 
     #[test]
     fn a_wait_tells_how_far_it_is_and_fails_when_that_is_not_enough() {

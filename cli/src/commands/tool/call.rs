@@ -1,49 +1,24 @@
 //! `toolplane tool call`: one call through a node.
 
 use std::io::{self, Read as _};
-use std::time::Duration;
 
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
 use serde_json::Value;
 
 use super::did_you_mean;
 use crate::args::CallTool;
-use crate::commands::headers;
-use crate::env::{self, Variables};
+use crate::commands::endpoint;
+use crate::env::Variables;
 use crate::exit::Failure;
-use crate::mcp_client::{self, McpClient};
+use crate::mcp_client;
 use crate::output::{self, Format};
-use crate::settings::{self, DataDir};
 
 pub(crate) async fn run(args: CallTool, variables: &Variables) -> Result<(), Failure> {
-    let CallTool { name, arguments, node, header_env, header_file, timeout, output, data_dir } = args;
-    let arguments = arguments_of(&arguments)?;
-    let headers = headers::read(&header_env, &header_file, variables)?;
-    let dir = settings::read(variables, |reader| DataDir::read(reader, data_dir.data_dir.as_deref()))?;
-    let url = match node.as_deref().or_else(|| variables.get(&env::NODE_URL)) {
-        Some(url) => url.trim().to_owned(),
-        None => local_node(&dir)?,
-    };
-    let client = McpClient::connect(&url, &headers, Duration::from_secs(timeout)).await?;
+    let CallTool { name, arguments, endpoint, output, data_dir } = args;
     let mut request = JsonObject::new();
     request.insert("tool_name".to_owned(), name.into());
-    request.insert("arguments".to_owned(), arguments.into());
-    let result = client.call("execute_tool", request).await;
-    client.close().await;
-    show(&result?, output)
-}
-
-/// The gateway of the data folder writes down where it listens.
-pub(in crate::commands) fn local_node(dir: &DataDir) -> Result<String, Failure> {
-    match std::fs::read_to_string(dir.node_url()) {
-        Ok(text) => Ok(text.trim().to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::unreachable(format!(
-            "no gateway runs in the data folder `{}`",
-            dir.path().display()
-        ))
-        .hint("start one with `toolplane standalone`, or name a node with `--node URL`")),
-        Err(error) => Err(Failure::failed(format!("`{}` cannot be read: {error}", dir.node_url().display()))),
-    }
+    request.insert("arguments".to_owned(), arguments_of(&arguments)?.into());
+    show(&endpoint::call(&endpoint, &data_dir, "execute_tool", request, variables).await?, output)
 }
 
 fn arguments_of(text: &str) -> Result<JsonObject, Failure> {

@@ -3,20 +3,7 @@ use super::*;
 const HERE: &str = "here";
 
 fn record(id: &str, stream: u64) -> NodeRecord {
-    NodeRecord {
-        id: id.to_owned(),
-        control_plane: HERE.to_owned(),
-        stream,
-        build: String::new(),
-        labels: BTreeMap::new(),
-        version: Version::none(),
-        digest: String::new(),
-        connected_at: 10,
-        disconnected_at: None,
-        acked_at: None,
-        persisted: true,
-        rejections: Vec::new(),
-    }
+    NodeRecord::silent(id, HERE, stream)
 }
 
 fn opened(id: &str) -> (Records, u64) {

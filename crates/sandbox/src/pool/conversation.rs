@@ -21,7 +21,7 @@ use self::ledger::Ledger;
 use crate::accounting;
 use crate::engine::at_limit;
 use crate::frames::{self, Done, FromWorker, Run, SentTool, ToWorker};
-use crate::outcome::{Code, Failure, Limit, Outcome, Value};
+use crate::outcome::{Code, Failure, Limit, Outcome, StoppedBy, Value};
 use crate::pool::process::Worker;
 use crate::pool::{Calls, NestedCall};
 use crate::program::{Limits, Program};
@@ -63,6 +63,7 @@ pub(super) struct Conversation<'a> {
     printed: String,
     /// Whether the worker has begun to run the program.
     is_taken: bool,
+    stopped_by: StoppedBy,
     deadline: Instant,
     max_frame: usize,
 }
@@ -77,6 +78,7 @@ impl<'a> Conversation<'a> {
             is_worker_waiting: false,
             printed: String::new(),
             is_taken: false,
+            stopped_by: StoppedBy::Worker,
             deadline: Instant::now() + program.limits.duration,
             max_frame: frames::max_from_worker(&program.limits),
         }
@@ -101,7 +103,8 @@ impl<'a> Conversation<'a> {
         let Done { end, stdout, truncated, note } = done;
         let stdout = self.printed + &stdout;
         let run_time = begun.elapsed();
-        let outcome = Outcome { end, stdout, truncated, calls, note, start_time, run_time };
+        let stopped_by = self.stopped_by;
+        let outcome = Outcome { end, stopped_by, stdout, truncated, calls, note, start_time, run_time };
         self.worker.runs_left = self.worker.runs_left.saturating_sub(1);
         let left = (is_sound && self.worker.runs_left > 0).then_some(self.worker);
         Ended { outcome, is_taken: self.is_taken, left }
@@ -119,6 +122,7 @@ impl<'a> Conversation<'a> {
                 () = up_at, if self.is_worker_waiting => {
                     // What is still under way is given up; the program ends where it waits.
                     self.is_worker_waiting = false;
+                    self.stopped_by = StoppedBy::Abort;
                     self.say(&ToWorker::Abort).await?;
                 }
                 true = self.ledger.advance(), if self.ledger.is_busy() => {}
@@ -237,21 +241,28 @@ impl<'a> Conversation<'a> {
     /// The outcome of a run that the worker did not end.
     async fn broken(&mut self, broken: Broken) -> Done {
         let limits = &self.program.limits;
-        let failure = match broken {
-            Broken::Limit(limit) => at_limit(limit, limits),
+        let (stopped_by, failure) = match broken {
+            Broken::Limit(limit @ Limit::Duration) => (StoppedBy::Kill, at_limit(limit, limits)),
+            Broken::Limit(limit) => (StoppedBy::Check, at_limit(limit, limits)),
             Broken::Nonsense(what) => {
                 tracing::warn!(what, "a code-mode worker said something that makes no sense and was killed");
-                Failure::new(Code::SandboxCrashed, "the sandbox broke the rules and was ended")
+                let failure = Failure::new(Code::SandboxCrashed, "the sandbox broke the rules and was ended");
+                (StoppedBy::Check, failure)
             }
             Broken::Frames(error) => match self.worker.exit_code().await {
-                Some(accounting::MEMORY_EXIT) => at_limit(Limit::Memory, limits),
-                Some(accounting::ALLOCATIONS_EXIT) => at_limit(Limit::Allocations, limits),
+                Some(accounting::MEMORY_EXIT) => (StoppedBy::Ceiling, at_limit(Limit::Memory, limits)),
+                Some(accounting::ALLOCATIONS_EXIT) => {
+                    (StoppedBy::Ceiling, at_limit(Limit::Allocations, limits))
+                }
                 code => {
                     tracing::warn!(%error, ?code, "a code-mode worker ended in the middle of a run");
-                    Failure::new(Code::SandboxCrashed, "the sandbox ended unexpectedly")
+                    let is_gone = matches!(error, frames::Error::Pipe(_));
+                    let stopped_by = if is_gone { StoppedBy::Crash } else { StoppedBy::Check };
+                    (stopped_by, Failure::new(Code::SandboxCrashed, "the sandbox ended unexpectedly"))
                 }
             },
         };
+        self.stopped_by = stopped_by;
         Done { end: Err(failure), stdout: String::new(), truncated: false, note: None }
     }
 }

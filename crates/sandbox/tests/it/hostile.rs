@@ -1,28 +1,36 @@
 //! Programs that mean harm: each is contained, and its neighbors are served.
 //!
-//! `tests/hostile/*.py` holds them. A line `## name: ending …` begins one and names the endings that contain it; `«text×n»` stands
-//! for a text n times, `␀` for the character that ends strings elsewhere.
-//! The table in `docs/CODE-MODE.md` is made of them: `UPDATE_CODE_MODE_DOC=1 cargo test -p toolplane-sandbox hostile` writes it.
+//! The documents tell what stopped each: `UPDATE_CODE_MODE_DOC=1 cargo test -p toolplane-sandbox hostile` writes them.
+
+mod corpus;
+mod document;
+pub(crate) mod seen;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use tokio::time::Instant;
-use toolplane_sandbox::{Code, Limits, Options, Pool};
+use toolplane_sandbox::{Limits, Options, Pool};
 
+use self::corpus::{Hostile, corpus};
+use self::document::Row;
+use self::seen::Seen;
 use crate::harness::{Tools, options, program};
+use crate::{limits as locks, lying};
 
 /// How many run at one time.
 const AT_ONCE: usize = 4;
 
-/// What a program may do before it is stopped, kept short so that hundreds of them take seconds.
-/// What a program is given on a machine that was too busy for its first run.
+/// What a program may take that the machine was too busy for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What workers are called in the list that break the rules.
+const LYING: &str = "lying workers";
+/// What is called there that a worker might ask the kernel for.
+const SYSTEM_CALLS: &str = "system calls";
+
+/// What a program may do before it is stopped, kept short so that hundreds of them take seconds.
 fn limits() -> Limits {
     Limits {
         duration: Duration::from_millis(700),
@@ -33,151 +41,108 @@ fn limits() -> Limits {
     }
 }
 
-struct Hostile {
-    kind: String,
-    name: String,
-    endings: Vec<String>,
-    source: String,
+async fn seen(pool: &Pool, hostile: &Hostile, limits: Limits) -> Seen {
+    Seen::of(&pool.run(&program(&hostile.source, limits), &Tools).await)
 }
 
-fn corpus() -> Vec<Hostile> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).expect("the corpus").map(|file| file.expect("a file").path()).collect();
-    files.sort();
-    let mut programs = Vec::new();
-    for file in files {
-        let kind = file.file_stem().expect("a name").to_string_lossy().into_owned();
-        let text = fs::read_to_string(&file).expect("text");
-        for part in text.split("## ").skip(1) {
-            let (head, source) = part.split_once('\n').expect("a source");
-            let (name, endings) = head.split_once(": ").unwrap_or_else(|| panic!("{head}"));
-            programs.push(Hostile {
-                kind: kind.clone(),
-                name: name.to_owned(),
-                endings: endings.split_whitespace().map(str::to_owned).collect(),
-                source: expand(source),
-            });
-        }
+/// One run, and another where the machine was too busy for the first: given time, it must end as it should.
+async fn seen_in_time(pool: &Pool, hostile: &Hostile) -> (Seen, Duration) {
+    let started = Instant::now();
+    let first = seen(pool, hostile, limits()).await;
+    let took = started.elapsed();
+    if first.ending != "duration" || hostile.endings.contains(&first.ending) {
+        return (first, took);
     }
-    programs
-}
-
-fn expand(source: &str) -> String {
-    let mut expanded = String::new();
-    let mut parts = source.split('«');
-    expanded.push_str(parts.next().unwrap_or_default());
-    for part in parts {
-        let (repeat, rest) = part.split_once('»').expect("an end");
-        let (text, times) = repeat.rsplit_once('×').expect("a number of times");
-        expanded.push_str(&text.repeat(times.parse().expect("a number")));
-        expanded.push_str(rest);
-    }
-    expanded.replace('␀', "\0")
-}
-
-/// What ended a program, in the words of the corpus.
-async fn ending(pool: &Pool, hostile: &Hostile, limits: Limits) -> String {
-    let outcome = pool.run(&program(&hostile.source, limits), &Tools).await;
-    match outcome.end {
-        Ok(_) => "ok".to_owned(),
-        Err(failure) if failure.code == Code::LimitExceeded => {
-            failure.limit.expect("a limit").as_str().to_owned()
-        }
-        Err(failure) => failure.code.as_str().to_owned(),
-    }
+    let patient = Limits { duration: PATIENCE, ..limits() };
+    (seen(pool, hostile, patient).await, took)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_hostile_program_is_contained_and_others_are_served() {
-    let pool =
-        Pool::new(Options { ready: AT_ONCE, memory: limits().memory, duration: PATIENCE, ..options() });
-    let pool = pool.expect("a pool");
+    let pool = Pool::new(Options {
+        ready: AT_ONCE,
+        memory: limits().memory,
+        // A worker has processor time for no more.
+        duration: PATIENCE,
+        ..options()
+    });
+    let pool = &pool.expect("a pool");
     let programs = corpus();
     assert!(programs.len() >= 150, "{}", programs.len());
+    // What is to be told of each is not to depend on what runs beside it.
+    let at_once = if document::is_to_be_written() { 1 } else { AT_ONCE };
     let begun = Instant::now();
-    let pool = &pool;
-    let runs = programs.iter().map(|hostile| async move {
-        let started = Instant::now();
-        (hostile, ending(pool, hostile, limits()).await, started.elapsed())
-    });
-    let all = futures::stream::iter(runs).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
-    let neighbor = async {
-        loop {
-            let outcome =
-                pool.run(&program("r = await echo('x')\nr['message']", Limits::default()), &Tools).await;
-            assert_eq!(outcome.end.expect("the neighbor is served").text, "x");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let ended: Vec<(&Hostile, String, Duration)> = tokio::select! {
+    let runs = programs.iter().map(|hostile| async move { (hostile, seen_in_time(pool, hostile).await) });
+    let all = futures::stream::iter(runs).buffered(at_once).collect::<Vec<_>>();
+    let ended = tokio::select! {
         ended = all => ended,
-        () = neighbor => unreachable!("it is served until all is over"),
+        () = serve_a_neighbor(pool) => unreachable!("it is served until all is over"),
     };
-    let (mut wrong, mut counts) = (Vec::new(), BTreeMap::<String, usize>::new());
-    for (hostile, mut ending_seen, took) in ended {
-        if ending_seen == "duration" && !hostile.endings.contains(&ending_seen) {
-            // The machine was busy: given time, it must end as it should.
-            let patient = Limits { duration: PATIENCE, ..limits() };
-            ending_seen = ending(pool, hostile, patient).await;
-        }
-        if !hostile.endings.contains(&ending_seen) || took > Duration::from_secs(8) {
+    let (mut wrong, mut counts) = (Vec::new(), BTreeMap::<&str, usize>::new());
+    for (hostile, (seen, took)) in &ended {
+        if !hostile.endings.contains(&seen.ending) || *took > Duration::from_secs(8) {
             wrong.push(format!(
-                "{}/{}: {ending_seen} after {took:?}, not {:?}",
+                "{}/{}: {seen:?} after {took:?}, not {:?}",
                 hostile.kind, hostile.name, hostile.endings
             ));
         }
-        *counts.entry(ending_seen).or_default() += 1;
+        *counts.entry(seen.stopped_by).or_default() += 1;
     }
-    println!("{} programs in {:?}: {counts:?}", programs.len(), begun.elapsed());
+    println!("{} programs in {:?}: {counts:#?}", programs.len(), begun.elapsed());
     assert!(wrong.is_empty(), "{wrong:#?}");
     let outcome = pool.run(&program("1 + 1", Limits::default()), &Tools).await;
     assert_eq!(outcome.end.expect("a result").text, "2");
-}
-
-/// What stops a program that ends so.
-fn mechanism(ending: &str) -> &'static str {
-    match ending {
-        "ok" => "nothing: it does no harm",
-        "duration" => "the clock",
-        "memory" => "the memory count",
-        "allocations" => "the allocation count",
-        "recursion" => "the depth check",
-        "syntax_error" | "unsupported_syntax" => "the parser",
-        "runtime_error" => "an exception: what it wants is not there",
-        "tool_error" => "an exception from the call",
-        "nested_call_limit" => "the call cap",
-        "result_too_large" => "the result cap",
-        "source_too_large" => "the source cap",
-        other => panic!("{other} is no ending"),
+    if document::is_to_be_written() {
+        let programs = ended.iter().map(|(hostile, (seen, _))| Row::of(&hostile.kind, &hostile.name, seen));
+        let mut rows: Vec<Row> = programs.collect();
+        rows.extend(rows_of_workers().await);
+        document::write(&rows);
     }
 }
 
-/// The table of `docs/CODE-MODE.md`.
-fn table(programs: &[Hostile]) -> String {
-    let mut table = String::from("| kind | program | stopped by |\n|---|---|---|\n");
-    for Hostile { kind, name, endings, source: _ } in programs {
-        let mut by: Vec<&str> = endings.iter().map(|ending| mechanism(ending)).collect();
-        by.dedup();
-        writeln!(table, "| {kind} | {} | {} |", name.replace('_', " "), by.join("; or ")).expect("text");
+/// Runs harmless programs on the same pool, for ever.
+async fn serve_a_neighbor(pool: &Pool) {
+    loop {
+        let outcome =
+            pool.run(&program("r = await echo('x')\nr['message']", Limits::default()), &Tools).await;
+        assert_eq!(outcome.end.expect("the neighbor is served").text, "x");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    table
 }
 
+/// What stops a worker that is no longer what it was.
+async fn rows_of_workers() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (what, says) in lying::lies() {
+        rows.push(Row::of(LYING, what, &Seen::of(&lying::outcome_of(&says, lying::THEN_WAITS).await)));
+    }
+    for (what, is_refused) in locks::attempts() {
+        assert!(is_refused, "{what}");
+        let seen =
+            Seen { ending: "refused".to_owned(), exception: None, stopped_by: "the filter of system calls" };
+        rows.push(Row::of(SYSTEM_CALLS, &what, &seen));
+    }
+    rows
+}
+
+#[cfg(target_os = "linux")]
 #[test]
-fn the_document_shows_every_program() {
-    const BEGIN: &str = "<!-- hostile programs: begin -->\n";
-    const END: &str = "<!-- hostile programs: end -->\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/CODE-MODE.md");
-    let document = fs::read_to_string(&path).expect("the document");
-    let (before, rest) = document.split_once(BEGIN).expect("a beginning");
-    let (_, after) = rest.split_once(END).expect("an end");
-    let wanted = format!("{before}{BEGIN}\n{}\n{END}{after}", table(&corpus()));
-    if std::env::var_os("UPDATE_CODE_MODE_DOC").is_some() {
-        fs::write(&path, &wanted).expect("written");
+fn the_documents_show_every_program() {
+    if document::is_to_be_written() {
+        println!("skipped: they are being written");
+        return;
     }
-    assert!(
-        document == wanted || fs::read_to_string(&path).expect("the document") == wanted,
-        "UPDATE_CODE_MODE_DOC=1 writes it"
-    );
+    let rows = document::rows();
+    let listed: Vec<(&str, &str)> = rows.iter().map(|row| (row.kind.as_str(), row.name.as_str())).collect();
+    let (programs, lies, attempts) = (corpus(), lying::lies(), locks::attempts());
+    let mut all: Vec<(&str, &str)> =
+        programs.iter().map(|hostile| (hostile.kind.as_str(), hostile.name.as_str())).collect();
+    all.extend(lies.iter().map(|(what, _)| (LYING, *what)));
+    all.extend(attempts.iter().map(|(what, _)| (SYSTEM_CALLS, what.as_str())));
+    assert_eq!(listed, all, "UPDATE_CODE_MODE_DOC=1 writes the list");
+    for (row, hostile) in rows.iter().zip(&programs) {
+        let ending = row.ending().to_owned();
+        assert!(hostile.endings.contains(&ending), "{row:?}: UPDATE_CODE_MODE_DOC=1 writes the list");
+    }
+    assert!(document::sums_are_of(&rows), "UPDATE_CODE_MODE_DOC=1 writes the sums");
 }

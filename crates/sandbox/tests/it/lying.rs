@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use toolplane_sandbox::{Code, Failure, Limits, Options, Pool};
+use toolplane_sandbox::{Code, Limits, Options, Outcome, Pool, StoppedBy};
 
 use crate::harness::{Tools, options, program};
+
+/// What a worker does that has said what it had to say.
+pub(crate) const THEN_WAITS: &str = "sleep 30";
 
 /// A frame as `printf` writes it.
 fn frame(body: &str) -> String {
@@ -31,37 +34,34 @@ fn liar(folder: &TempDir, says: &str, then: &str) -> PathBuf {
     path
 }
 
-async fn end_of(says: &str, then: &str) -> Result<String, Failure> {
+/// What comes of a run on a worker that says this and then does that.
+pub(crate) async fn outcome_of(says: &str, then: &str) -> Outcome {
     let folder = TempDir::new().expect("a folder");
     let pool =
         Pool::new(Options { ready: 0, copies: false, binary: Some(liar(&folder, says, then)), ..options() })
             .expect("a pool");
     let limits = Limits { duration: Duration::from_secs(1), calls: 3, ..Limits::default() };
-    let outcome = pool.run(&program("await never()", limits), &Tools).await;
-    outcome.end.map(|value| value.text)
+    pool.run(&program("await never()", limits), &Tools).await
 }
 
-async fn code_of(says: &str, then: &str) -> Code {
-    end_of(says, then).await.expect_err("a lie is no result").code
+async fn failure_of(says: &str, then: &str) -> (Code, StoppedBy) {
+    let outcome = outcome_of(says, then).await;
+    (outcome.end.expect_err("a lie is no result").code, outcome.stopped_by)
 }
 
-#[tokio::test]
-async fn a_worker_that_breaks_the_rules_is_ended() {
-    let call = |id: u32, tool: u32, arguments: &str| {
-        frame(&format!("{{\"Call\":{{\"id\":{id},\"tool\":{tool},\"arguments\":{arguments}}}}}"))
-    };
-    let done = |text: &str| {
-        frame(&format!(
-            "{{\"Done\":{{\"end\":{{\"Ok\":{{\"text\":\"{text}\",\"json\":1}}}},\"stdout\":\"\",\"truncated\":false,\"note\":null}}}}"
-        ))
-    };
+fn call(id: u32, tool: u32, arguments: &str) -> String {
+    frame(&format!("{{\"Call\":{{\"id\":{id},\"tool\":{tool},\"arguments\":{arguments}}}}}"))
+}
+
+/// What a worker might say, and what is wrong about it.
+pub(crate) fn lies() -> Vec<(&'static str, String)> {
     let failed = |message: &str| {
         frame(&format!(
             "{{\"Done\":{{\"end\":{{\"Err\":{{\"code\":\"runtime_error\",\"message\":\"{message}\",\"limit\":null,\
              \"line\":null,\"traceback\":null,\"hint\":null}}}},\"stdout\":\"\",\"truncated\":false,\"note\":null}}}}"
         ))
     };
-    let lies = [
+    vec![
         ("no frame", "hello, this is no frame".to_owned()),
         ("another version", "\\001\\002\\000\\000\\000{}".to_owned()),
         ("a length beyond every limit", "\\002\\377\\377\\377\\377".to_owned()),
@@ -84,15 +84,30 @@ async fn a_worker_that_breaks_the_rules_is_ended() {
         ("calling while it waits", [call(1, 4, "{}"), frame("\"Wait\""), call(2, 4, "{}")].concat()),
         ("a traceback without end", failed(&"x".repeat(40_000))),
         ("a frame beyond the limit", "\\002\\000\\000\\200\\000".to_owned()),
-    ];
-    assert_eq!(end_of(&done("3"), "sleep 30").await.expect("the truth is taken"), "3");
-    for (what, says) in lies {
-        assert_eq!(code_of(&says, "sleep 30").await, Code::SandboxCrashed, "{what}");
+    ]
+}
+
+#[tokio::test]
+async fn a_worker_that_breaks_the_rules_is_ended() {
+    let done = |text: &str| {
+        frame(&format!(
+            "{{\"Done\":{{\"end\":{{\"Ok\":{{\"text\":\"{text}\",\"json\":1}}}},\"stdout\":\"\",\"truncated\":false,\"note\":null}}}}"
+        ))
+    };
+    let told = outcome_of(&done("3"), THEN_WAITS).await;
+    assert_eq!(
+        (told.end.expect("the truth is taken").text.as_str(), told.stopped_by),
+        ("3", StoppedBy::Worker)
+    );
+    for (what, says) in lies() {
+        let failure = failure_of(&says, THEN_WAITS).await;
+        assert_eq!(failure, (Code::SandboxCrashed, StoppedBy::Check), "{what}");
     }
-    assert_eq!(code_of("", "exit 3").await, Code::SandboxCrashed);
-    assert_eq!(code_of("", "sleep 30").await, Code::LimitExceeded);
+    assert_eq!(failure_of("", "exit 3").await, (Code::SandboxCrashed, StoppedBy::Crash));
+    assert_eq!(failure_of("", "exit 65").await, (Code::LimitExceeded, StoppedBy::Ceiling));
+    assert_eq!(failure_of("", THEN_WAITS).await, (Code::LimitExceeded, StoppedBy::Kill));
     let flood = (0..5).map(|id| call(id, 4, "{}")).collect::<String>();
-    assert_eq!(code_of(&flood, "sleep 30").await, Code::NestedCallLimit);
+    assert_eq!(failure_of(&flood, THEN_WAITS).await, (Code::NestedCallLimit, StoppedBy::Check));
 }
 
 #[tokio::test]
