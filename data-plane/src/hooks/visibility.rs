@@ -86,16 +86,13 @@ pub(crate) async fn seen<'s>(
             Seen::Part(narrowed(visit.filter(all, family, None).await?.positions))
         }
         Scope::Search(query) => {
-            let found = kin().around(search::candidates(all, query));
+            let found = kin().around(search::candidates(all, kin(), query)).into_iter().collect();
             Seen::Part(narrowed(visit.filter(all, found, None).await?.positions))
         }
         Scope::Domain(domain) => {
-            let of_domain = |at: &usize| {
-                all.entries().get(*at).is_some_and(|entry| entry.domain().domain().as_str() == domain)
-            };
-            let own: BTreeSet<usize> = (0..all.len()).filter(of_domain).collect();
-            let related: BTreeSet<usize> =
-                kin().around(own.iter().copied()).difference(&own).copied().collect();
+            let own: BTreeSet<usize> = all.positions_of(domain).iter().copied().collect();
+            let related = kin().around(own.iter().copied()).into_iter();
+            let related: BTreeSet<usize> = related.filter(|position| !own.contains(position)).collect();
             let mut visible = visit.filter(all, own, Some(domain)).await?.positions;
             if !related.is_empty() {
                 visible.extend(visit.filter(all, related, None).await?.positions);
