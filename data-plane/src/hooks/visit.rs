@@ -1,6 +1,5 @@
 //! One call on its way through the hooks: what they know of it, from authentication to its end.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -49,7 +48,8 @@ struct Seat {
 /// What a caller sees, and for how long that may be kept.
 #[derive(Debug)]
 pub(super) struct Sight {
-    pub(super) positions: BTreeSet<usize>,
+    /// Ascending.
+    pub(super) positions: Vec<usize>,
     pub(super) keep_for: Duration,
 }
 
@@ -153,25 +153,27 @@ impl Visit {
         Some(key)
     }
 
-    /// Asks which of these entries the caller may know of. Hooks are asked where there are none, too: otherwise a hook that
-    /// fails or denies would tell names that are hidden from names that nobody has.
+    /// Asks which of these entries, ascending, the caller may know of. Hooks are asked where there are none, too:
+    /// otherwise a hook that fails or denies would tell names that are hidden from names that nobody has.
     pub(super) async fn filter(
         &self,
         all: &View,
-        positions: BTreeSet<usize>,
+        positions: Vec<usize>,
         domain: Option<&str>,
     ) -> Result<Sight, Refusal> {
         let mut sight = Sight { positions, keep_for: Duration::MAX };
         for (place, member) in self.chain.of(Phase::FilterTools) {
-            let asked: Vec<usize> = sight.positions.iter().copied().collect();
+            let asked = &sight.positions;
             let tools: Vec<&Entry> = asked.iter().filter_map(|at| all.entries().get(*at)).collect();
             let answer = async {
                 let visible = member.hook.filter_tools(&self.context(place), &tools, domain).await?;
-                let kept: Option<BTreeSet<usize>> =
+                let kept: Option<Vec<usize>> =
                     visible.positions.iter().map(|at| asked.get(*at).copied()).collect();
-                let kept = kept.ok_or_else(|| {
+                let mut kept = kept.ok_or_else(|| {
                     Failure::Invalid("it names a tool that it was not asked about".to_owned())
                 })?;
+                kept.sort_unstable();
+                kept.dedup();
                 Ok((kept, visible.keep_for))
             };
             match member.ask(Phase::FilterTools, answer).await? {
