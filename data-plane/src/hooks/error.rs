@@ -61,6 +61,8 @@ pub(crate) enum Refusal {
     Denied(Denial),
     /// A hook failed that may not.
     Failed(Phase),
+    /// The time for the call was over before the hook had answered.
+    OutOfTime,
 }
 
 impl Denial {

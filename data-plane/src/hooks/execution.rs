@@ -1,5 +1,6 @@
 //! The phases around one execution.
 
+use tokio::time::Instant;
 use toolplane_registry::upstream::Header;
 use toolplane_registry::view::Entry;
 use toolplane_registry::{RawJson, Secret};
@@ -23,6 +24,8 @@ const CODE_SESSION: &str = "code_session_id";
 pub(crate) struct Course<'a> {
     visit: Option<&'a Visit>,
     tool: &'a Entry,
+    /// When the tool has to have run.
+    deadline: Instant,
     arguments: Option<RawJson>,
     extra_headers: Vec<Header>,
     metadata: Metadata,
@@ -34,9 +37,10 @@ impl<'a> Course<'a> {
         visit: Option<&'a Visit>,
         tool: &'a Entry,
         arguments: Option<RawJson>,
+        deadline: Instant,
     ) -> Result<Self, Refusal> {
-        let mut course =
-            Self { visit, tool, arguments, extra_headers: Vec::new(), metadata: Metadata::new() };
+        let (extra_headers, metadata) = (Vec::new(), Metadata::new());
+        let mut course = Self { visit, tool, deadline, arguments, extra_headers, metadata };
         if let Some(visit) = visit {
             if let Some(session) = visit.session() {
                 let session = RawJson::from(&serde_json::Value::from(session));
@@ -45,6 +49,11 @@ impl<'a> Course<'a> {
             Box::pin(course.before(visit)).await?;
         }
         Ok(course)
+    }
+
+    /// What hooks left of the time that the tool has: until when the upstream may take.
+    pub(crate) fn deadline(&self) -> Result<Instant, Refusal> {
+        if Instant::now() < self.deadline { Ok(self.deadline) } else { Err(Refusal::OutOfTime) }
     }
 
     /// What the tool is called with.
@@ -65,7 +74,9 @@ impl<'a> Course<'a> {
                     member.hook.before_execute(&visit.context(place), &self.execution(&given)).await?;
                 self.check(changes)
             };
-            let Some(changes) = member.ask(Phase::BeforeExecute, answer).await? else {
+            let mut question = visit.question(place, Phase::BeforeExecute);
+            question.deadline = question.deadline.min(Some(self.deadline));
+            let Some(changes) = member.ask(question, answer).await? else {
                 visit.pass_over(place);
                 continue;
             };
@@ -91,8 +102,7 @@ impl<'a> Course<'a> {
                 let changed = member.hook.transform_result(&context, &self.execution(&given), &shown).await?;
                 changed.map(|changed| result::read(&changed)).transpose().map_err(Error::Failed)
             };
-            let was_passed_over = visit.was_passed_over(place);
-            let answer = member.ask_after(was_passed_over, Phase::TransformResult, answer).await?;
+            let answer = member.ask(visit.question(place, Phase::TransformResult), answer).await?;
             if let Some(Some(changed)) = answer {
                 result = changed;
             }
@@ -110,8 +120,7 @@ impl<'a> Course<'a> {
             let context = visit.context(place);
             let execution = self.execution(&given);
             let answer = member.hook.after_execute(&context, &execution, &text, is_error);
-            let was_passed_over = visit.was_passed_over(place);
-            let answer = member.ask_after(was_passed_over, Phase::AfterExecute, answer).await?;
+            let answer = member.ask(visit.question(place, Phase::AfterExecute), answer).await?;
             if let Some(Some(changed)) = answer {
                 text = changed;
             }
@@ -128,8 +137,7 @@ impl<'a> Course<'a> {
         for (place, member) in visit.chain.of(Phase::ReportError) {
             let (context, execution) = (visit.context(place), self.execution(&given));
             let answer = member.hook.report_error(&context, &execution, &reported);
-            let was_passed_over = visit.was_passed_over(place);
-            if member.ask_after(was_passed_over, Phase::ReportError, answer).await.is_err() {
+            if member.ask(visit.question(place, Phase::ReportError), answer).await.is_err() {
                 tracing::debug!("a hook that observes cannot refuse");
             }
         }

@@ -37,7 +37,8 @@ fn without_hooks_nothing_is_awaited_and_next_to_no_time_passes() {
         let caller = Caller::new(HeaderMap::new()).identified(None, None).now_or_never().unwrap().unwrap();
         let view = caller.view(&served, Scope::Name("t")).now_or_never().unwrap().unwrap();
         assert!(matches!(view, Seen::All(_)));
-        let course = Course::begin(caller.visit(), view.get("t").unwrap(), Some(arguments.clone()));
+        let tool = view.get("t").unwrap();
+        let course = Course::begin(caller.visit(), tool, Some(arguments.clone()), caller.deadline());
         let course = course.now_or_never().unwrap().unwrap();
         let result = course.transform(results.pop().unwrap()).now_or_never().unwrap().unwrap();
         assert!(!result.is_error);

@@ -77,6 +77,12 @@ pub(crate) enum Error {
          the reason in its log."
     )]
     Hook,
+    /// The time for the call was over, and not because of the upstream: hooks took it, before or after the tool ran.
+    #[error(
+        "The time for this call was over before {}.",
+        if *.has_run { "the hooks of this gateway had answered; the tool has run" } else { "anything was called" }
+    )]
+    OutOfTime { tool: Option<(String, String)>, has_run: bool },
     /// There is no code in it.
     #[error("Empty code body")]
     EmptyCode,
@@ -162,6 +168,17 @@ impl Error {
             Self::Denied { denial, tool: _ } => {
                 Self::Denied { denial, tool: Some((tool.to_owned(), domain.to_owned())) }
             }
+            Self::OutOfTime { tool: _, has_run } => {
+                Self::OutOfTime { tool: Some((tool.to_owned(), domain.to_owned())), has_run }
+            }
+            other => other,
+        }
+    }
+
+    /// The same once the tool has run.
+    pub(crate) fn after_it_ran(self) -> Self {
+        match self {
+            Self::OutOfTime { tool, has_run: _ } => Self::OutOfTime { tool, has_run: true },
             other => other,
         }
     }
@@ -179,6 +196,7 @@ impl Error {
         match self {
             Self::Denied { .. } | Self::CodeDenied(_) => "denied",
             Self::Hook => "hook_failed",
+            Self::OutOfTime { .. } => "call_timeout",
             Self::ToolNotFound { .. } => "tool_not_found",
             Self::DomainNotFound { .. } => "domain_not_found",
             Self::GroupNotFound { .. } => "group_not_found",
@@ -214,7 +232,10 @@ impl Error {
             Self::Execution { tool, domain, reason: _ }
             | Self::UpstreamTimeout { tool, domain }
             | Self::GuardRejected { tool, domain }
-            | Self::Denied { tool: Some((tool, domain)), denial: _ } => Some(Details::Call { tool, domain }),
+            | Self::Denied { tool: Some((tool, domain)), denial: _ }
+            | Self::OutOfTime { tool: Some((tool, domain)), has_run: _ } => {
+                Some(Details::Call { tool, domain })
+            }
             Self::Capabilities { tool, domain, reason: _, required } => {
                 Some(Details::Capabilities { tool, domain, required_capabilities: required })
             }
@@ -230,9 +251,11 @@ impl Error {
                 Some(Details::RequestState { meta_tool: EXECUTE_TOOL, request_state: problem.word() })
             }
             Self::Usage { meta_tool, reason: _ } => Some(Details::MetaTool { meta_tool }),
-            Self::Denied { tool: None, denial: _ } | Self::Hook | Self::Refresh(_) | Self::RateLimited => {
-                None
-            }
+            Self::Denied { tool: None, denial: _ }
+            | Self::OutOfTime { tool: None, has_run: _ }
+            | Self::Hook
+            | Self::Refresh(_)
+            | Self::RateLimited => None,
             Self::EmptyCode | Self::CodeDenied(_) | Self::CodeForbidden | Self::CodeFull(_) => {
                 Some(Details::Null)
             }
@@ -247,6 +270,7 @@ impl From<Refusal> for Error {
             Refusal::Denied(denial) => Self::Denied { denial: Box::new(denial), tool: None },
             // Which hook and why is nobody's business but the operator's.
             Refusal::Failed(_) => Self::Hook,
+            Refusal::OutOfTime => Self::OutOfTime { tool: None, has_run: false },
         }
     }
 }

@@ -10,12 +10,13 @@ mod question;
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use toolplane_registry::view::Entry;
 use toolplane_registry::{RawJson, arguments, signature};
 use toolplane_upstream::client::{Answer, ToolCall, ToolResult};
-use toolplane_upstream::limits::{self, Limited};
+use toolplane_upstream::limits::{self, Limited, State};
 
-use self::call::{deadline, is_harmless, target};
+use self::call::{is_harmless, target};
 use self::envelope::{envelope, split};
 use self::question::Asked;
 use super::arguments::Execute;
@@ -73,7 +74,7 @@ pub(crate) struct Ending<'a> {
 impl Ending<'_> {
     /// Shows the hooks the text that is to go out; gives back what they make of it.
     pub(crate) async fn after(&self, text: String, is_error: bool) -> Result<String, Error> {
-        self.course.after(text, is_error).await.map_err(|refusal| about(self.entry, refusal))
+        self.course.after(text, is_error).await.map_err(|refusal| about(self.entry, refusal).after_it_ran())
     }
 }
 
@@ -120,15 +121,19 @@ impl Executor {
         extras: Extras,
     ) -> Result<Run<'a>, Error> {
         told::domain(entry.domain().domain());
-        let course = Course::begin(caller.visit(), entry, given.clone()).await;
+        let state = served.state(entry.domain().domain()).ok_or_else(|| lost(entry))?;
+        // Hooks that are asked before take of the time that a call of this upstream has.
+        let deadline = caller.deadline().min(Instant::now() + state.settings().timeout);
+        let course = Course::begin(caller.visit(), entry, given.clone(), deadline).await;
         let course = course.map_err(|refusal| about(entry, refusal))?;
         check_arguments(entry, course.arguments())?;
         let asked = Asked { served, caller, entry, arguments: given.as_ref() };
         let can_be_asked = extras.dialog.is_some();
         let call = tool_call(asked, course.arguments(), extras)?;
-        match self.call(asked, &course, &call).await? {
+        match self.call(asked, state, &course, &call).await? {
             Answer::Complete(result) => {
-                let result = course.transform(result).await.map_err(|refusal| about(entry, refusal))?;
+                let result = course.transform(result).await;
+                let result = result.map_err(|refusal| about(entry, refusal).after_it_ran())?;
                 Ok(Run::Ran(Ran { result, ending: Ending { entry, course } }))
             }
             Answer::InputRequired(_) if !can_be_asked => Err(execution(entry, NEEDS_STATELESS)),
@@ -138,15 +143,19 @@ impl Executor {
         }
     }
 
-    async fn call(&self, asked: Asked<'_>, course: &Course<'_>, call: &ToolCall) -> Result<Answer, Error> {
+    async fn call(
+        &self,
+        asked: Asked<'_>,
+        state: &State,
+        course: &Course<'_>,
+        call: &ToolCall,
+    ) -> Result<Answer, Error> {
         let Asked { served, caller, entry, .. } = asked;
-        let Some(state) = served.state(entry.domain().domain()) else { return Err(lost(entry)) };
+        let deadline = course.deadline().map_err(|refusal| about(entry, refusal))?;
         let target = target(served, caller, entry, course.extra_headers());
         let calling = self.metrics.upstream_call(entry.domain().domain());
-        let answer = self
-            .client
-            .call_tool(state, &target, call, deadline(&caller.headers), || is_harmless(entry.tool()))
-            .await;
+        let answer =
+            self.client.call_tool(state, &target, call, deadline, || is_harmless(entry.tool())).await;
         calling.ended(answer.as_ref().map(Answer::is_failure));
         match answer {
             Ok(answer) => Ok(answer),

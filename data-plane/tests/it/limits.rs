@@ -181,7 +181,7 @@ async fn the_callers_remaining_time_bounds_the_call_and_is_passed_on() {
     let told: u64 = call.header(HEADER).unwrap().parse().unwrap();
     assert!((1..=20_000).contains(&told), "{told}");
     upstream.fault("tools/call", Fault::Hang);
-    let answer = node.rpc_with(message, &[(HEADER, "50")]).await.json();
+    let answer = node.rpc_with(message, &[(HEADER, "500")]).await.json();
     assert_eq!(inner(&answer["result"])["code"], "upstream_timeout");
     upstream.clear_faults();
     upstream.clear();
