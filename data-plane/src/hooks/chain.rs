@@ -125,7 +125,8 @@ impl Member {
             }
             Err(Error::Failed(failure)) => {
                 asked.ended(failure.word());
-                self.failed(phase, &failure)
+                // It is the node that fails, and callers who make it fail must not get past a hook by that.
+                if failure == Failure::NoRoom { Err(Refusal::NoRoom) } else { self.failed(phase, &failure) }
             }
         }
     }

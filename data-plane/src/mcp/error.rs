@@ -49,7 +49,7 @@ pub(crate) enum Error {
     /// The upstream has too much to do, so it was not called.
     #[error("Tool '{tool}' of '{domain}' was not called: {reason}. Try again in {} s.", seconds(*.retry_after))]
     Overloaded { tool: String, domain: String, reason: String, retry_after: Duration },
-    /// The tool ran, and its reply is more than the node can hold now.
+    /// The tool ran, and its reply, or what hooks are shown of it, is more than the node can hold now.
     #[error(
         "Tool '{tool}' of '{domain}' has run, but this node holds too much to take its reply. If running it twice does no \
          harm, try again in {} s.",
@@ -171,6 +171,7 @@ impl Error {
             Self::OutOfTime { tool: _, has_run } => {
                 Self::OutOfTime { tool: Some((tool.to_owned(), domain.to_owned())), has_run }
             }
+            Self::NoRoom { .. } => Self::NoRoom { tool: tool.to_owned(), domain: domain.to_owned() },
             other => other,
         }
     }
@@ -271,6 +272,7 @@ impl From<Refusal> for Error {
             // Which hook and why is nobody's business but the operator's.
             Refusal::Failed(_) => Self::Hook,
             Refusal::OutOfTime => Self::OutOfTime { tool: None, has_run: false },
+            Refusal::NoRoom => Self::NoRoom { tool: String::new(), domain: String::new() },
         }
     }
 }

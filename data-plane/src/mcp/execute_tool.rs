@@ -29,7 +29,7 @@ use super::{Dialog, Extras, direct, told};
 use crate::caller::Caller;
 use crate::hooks::Reported;
 use crate::hooks::error::Refusal;
-use crate::hooks::execution::Course;
+use crate::hooks::execution::{Course, Task};
 use crate::live::Served;
 use crate::metrics::Metrics;
 use crate::options::ErrorResults;
@@ -73,7 +73,7 @@ pub(crate) struct Ending<'a> {
 
 impl Ending<'_> {
     /// Shows the hooks the text that is to go out; gives back what they make of it.
-    pub(crate) async fn after(&self, text: String, is_error: bool) -> Result<String, Error> {
+    pub(crate) async fn after(&mut self, text: String, is_error: bool) -> Result<String, Error> {
         self.course.after(text, is_error).await.map_err(|refusal| about(self.entry, refusal).after_it_ran())
     }
 }
@@ -124,8 +124,9 @@ impl Executor {
         let state = served.state(entry.domain().domain()).ok_or_else(|| lost(entry))?;
         // Hooks that are asked before take of the time that a call of this upstream has.
         let deadline = caller.deadline().min(Instant::now() + state.settings().timeout);
-        let course = Course::begin(caller.visit(), entry, given.clone(), deadline).await;
-        let course = course.map_err(|refusal| about(entry, refusal))?;
+        let task = Task { tool: entry, deadline, room: extras.room.clone() };
+        let course = Course::begin(caller.visit(), task, given.clone()).await;
+        let mut course = course.map_err(|refusal| about(entry, refusal))?;
         check_arguments(entry, course.arguments())?;
         let asked = Asked { served, caller, entry, arguments: given.as_ref() };
         let can_be_asked = extras.dialog.is_some();
@@ -171,7 +172,7 @@ impl Executor {
     }
 
     async fn answer(&self, ran: Ran<'_>) -> Result<Reply, Error> {
-        let Ran { result, ending } = ran;
+        let Ran { result, mut ending } = ran;
         let ToolResult { content, structured_content, is_error, meta, extra } = result;
         let (text, others) = split(content);
         let text = if is_error {

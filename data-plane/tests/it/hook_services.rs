@@ -1,6 +1,7 @@
 //! Hook services over gRPC: right answers, wrong ones, and none.
 
 mod fake;
+mod results;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
