@@ -156,6 +156,25 @@ async fn a_stream_that_is_taken_back_is_no_lost_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_wound_up_delivers_what_is_awaited_and_costs_no_call() {
+    let hooks = FakeHooks::start().await;
+    let world = world(&hooks, PATIENCE).await;
+    hooks.hold(Phase::BeforeExecute);
+    let (held, ()) = tokio::join!(say(&world.node, &[("x-user", "ann")]), async {
+        hooks.held().await;
+        hooks.wind_up_connections().await;
+        // Whether or not the node has heard of it by now.
+        assert_eq!(code(&say(&world.node, &[("x-user", "ben")]).await), "ok");
+        hooks.release();
+    });
+    assert_eq!(code(&held), "ok");
+    for _ in 0..3 {
+        hooks.wind_up_connections().await;
+        assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_comes_back_with_less_opens_nothing() {
     let mut hooks = FakeHooks::start().await;
     let world = world(&hooks, PATIENCE).await;
