@@ -5,9 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use toolplane_data_plane::Options;
-use toolplane_data_plane::hooks::{
-    Configured, Context, Error, Hook, Identity, Phase, Phases, Place, Rules,
-};
+use toolplane_data_plane::hooks::{Configured, Context, Error, Hook, Identity, Phase, Phases, Place, Rules};
 use toolplane_registry::snapshot::{Builder, Endpoint, Settings};
 use toolplane_registry::{Protocol, RequestKey, Secret, Version};
 use toolplane_testkit::fake_upstream::Era;
