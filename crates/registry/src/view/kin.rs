@@ -170,7 +170,8 @@ mod tests {
             assert!(!kin.standing_in(all, name).is_empty(), "{name}");
         }
         assert_eq!(kin.standing_in(all, "alone"), kin.claiming("alone_here"), "the next one in the alphabet");
-        assert!(kin.standing_in(&View::default(), "x").is_empty());
+        let nothing = View::default();
+        assert!(Kin::of(&nothing).standing_in(&nothing, "x").is_empty());
     }
 
     #[test]
