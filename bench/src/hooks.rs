@@ -1,7 +1,10 @@
-//! What hooks cost: none, one behind a Unix socket, one in Python.
+//! What hooks cost: none, one behind a Unix socket, one in Python; and what the way to that socket costs by itself.
+
+mod floor;
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -45,8 +48,11 @@ async fn overhead(setting: &Setting) -> anyhow::Result<Section> {
     let (_service, _) = program.start_and_listen().await?;
     std::fs::write(folder.path().join("quiet_hooks.py"), PYTHON)?;
     let subjects = subjects(setting, &upstream, &socket).await?;
-    let mut rounds = vec![Vec::new(); subjects.len()];
+    let (mut rounds, mut alone) = (vec![Vec::new(); subjects.len()], Vec::new());
     for _ in 0..setting.times(ROUNDS) {
+        let callers = u32::try_from(CONNECTIONS)?;
+        let measured = Duration::from_secs_f64(setting.seconds(SECONDS));
+        alone.push(floor::measure(&socket, RATE, callers, measured).await?);
         for ((subject, ..), rounds) in subjects.iter().zip(&mut rounds) {
             rounds.push(measure(setting, &upstream, subject).await?);
         }
@@ -55,10 +61,18 @@ async fn overhead(setting: &Setting) -> anyhow::Result<Section> {
         "`execute_tool` on a fixed timetable of {RATE} calls per second over {CONNECTIONS} connections, small answers, \
          stateless revision on both sides, {ROUNDS} rounds of {SECONDS} s for each subject in turn. The hook takes part in \
          `before_execute` and changes nothing. *Added* is the median over rounds of the difference to the same round \
-         without hooks. Caller, node, hooks and upstream share the processors."
+         without hooks. *The question alone* goes to the same service over a bare channel of `tonic`, from the load \
+         generator, as often and without a node. Caller, node, hooks and upstream share the processors."
     );
     let title = "What a hook adds to the latency of `execute_tool`".to_owned();
-    Ok(Section { id: "hooks/overhead", title, method, table: table(&subjects, &rounds) })
+    let mut table = table(&subjects, &rounds);
+    let (p50, p99) =
+        (median(alone.iter().map(|times| times.p50)), median(alone.iter().map(|times| times.p99)));
+    let none = String::new;
+    let row =
+        ["the question alone".to_owned(), per_second(RATE), time(p50), time(p99), none(), none(), none()];
+    table.row(row.to_vec());
+    Ok(Section { id: "hooks/overhead", title, method, table })
 }
 
 fn table(subjects: &[Measured], rounds: &[Vec<Figures>]) -> Table {

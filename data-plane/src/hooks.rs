@@ -56,6 +56,7 @@ use http::HeaderMap;
 use toolplane_registry::upstream::Header;
 use toolplane_registry::view::Entry;
 use toolplane_registry::{RawJson, Secret};
+use toolplane_upstream::connector::Room;
 
 pub use self::chain::Keep;
 pub use self::error::{Denial, Error, Failure};
@@ -190,6 +191,8 @@ pub struct Execution<'a> {
     pub extra_headers: &'a [Header],
     /// Notes of hooks before this one.
     pub metadata: &'a Metadata,
+    /// Where copies of the result have to fit in.
+    pub(crate) room: Option<&'a Arc<dyn Room>>,
 }
 
 /// What a hook changes before an execution.

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -78,13 +79,57 @@ fn python() -> Option<String> {
     found
 }
 
-fn setup(folder: &Path, python: &str, factory: &str) -> Setup {
+/// A gateway with the hooks of `create`, and an upstream that it knows as `docs`.
+struct World {
+    folder: TempDir,
+    process: Process,
+    url: String,
+    _upstream: FakeUpstream,
+}
+
+/// A gateway with further settings, once it is ready; `None` where there is no interpreter.
+async fn world(settings: &[(&str, &str)]) -> Option<World> {
+    let python = python()?;
+    let folder = tempfile::tempdir().expect("a folder");
+    let setup = setup(folder.path(), &python, "team_hooks:create");
+    let setup = settings.iter().fold(setup, |setup, (name, value)| setup.set(name, value));
+    let (process, url) = standalone(&setup).await;
+    let upstream = ready_with_upstream(&url).await;
+    Some(World { folder, process, url, _upstream: upstream })
+}
+
+/// Waits for a gateway and registers an upstream with it.
+async fn ready_with_upstream(url: &str) -> FakeUpstream {
+    ready(url).await;
+    let upstream = FakeUpstream::builder().tool("search").start().await;
+    register(url, "docs", &upstream.url()).await.expect("an answer");
+    upstream
+}
+
+fn with_module(setup: Setup, folder: &Path, python: &str) -> Setup {
     std::fs::write(folder.join("team_hooks.py"), MODULE).expect("the module");
-    Setup::new("standalone", &folder.join("data"))
-        .set("TOOLPLANE_HOOKS_PYTHON", python)
-        .set("PYTHONPATH", &folder.display().to_string())
-        .set("GATEWAY_HOOK_MODULE", factory)
-        .set("GATEWAY_ALLOWED_HOOK_PREFIXES", "team_hooks")
+    setup.set("TOOLPLANE_HOOKS_PYTHON", python).set("PYTHONPATH", &folder.display().to_string())
+}
+
+fn with_hooks(setup: Setup, factory: &str) -> Setup {
+    setup.set("GATEWAY_HOOK_MODULE", factory).set("GATEWAY_ALLOWED_HOOK_PREFIXES", "team_hooks")
+}
+
+fn with_provider(setup: Setup, factory: &str) -> Setup {
+    setup
+        .set("GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", &format!("team_hooks:{factory}"))
+        .set("GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES", "team_hooks")
+}
+
+fn setup(folder: &Path, python: &str, factory: &str) -> Setup {
+    with_hooks(with_module(Setup::new("standalone", &folder.join("data")), folder, python), factory)
+}
+
+/// What the upstream was shown when it was listed.
+fn shown_for_listing(upstream: &FakeUpstream) -> String {
+    let listing = upstream.requests().into_iter().find(|request| request.method == "tools/list");
+    let headers = listing.expect("it was listed").headers;
+    headers["authorization"].to_str().expect("text").to_owned()
 }
 
 /// Executes a tool as somebody; the JSON in the answer.
@@ -131,15 +176,11 @@ async fn kill(id: &str) {
 
 #[tokio::test]
 async fn live_objects_stay_with_their_call_and_a_process_that_is_killed_takes_its_calls_with_it() {
-    let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().expect("a folder");
-    let upstream = FakeUpstream::builder().tool("search").start().await;
-    let (mut process, url) = standalone(&setup(folder.path(), &python, "team_hooks:create")).await;
-    ready(&url).await;
-    register(&url, "docs", &upstream.url()).await.expect("an answer");
+    let Some(mut world) = world(&[]).await else { return };
+    let World { process, url, .. } = &mut world;
 
     let calls = (0..32).map(|number| {
-        let url = &url;
+        let url = &*url;
         async move {
             let user = format!("u{number}");
             assert_eq!(say(url, &user).await["by"], user);
@@ -148,90 +189,71 @@ async fn live_objects_stay_with_their_call_and_a_process_that_is_killed_takes_it
     futures::future::join_all(calls).await;
     // Whatever a hook prints is read, so that it can go on printing.
     for user in ["binary", "ann", "bob"] {
-        assert_eq!(say(&url, user).await["by"], user);
+        assert_eq!(say(url, user).await["by"], user);
     }
-    asked_by(&mut process, "bob").await;
+    asked_by(process, "bob").await;
 
-    let waiting = say(&url, "waits");
+    let waiting = say(url, "waits");
     let killing = async {
-        let id = asked_by(&mut process, "waits").await;
+        let id = asked_by(process, "waits").await;
         kill(&id).await;
     };
     let both = async { tokio::join!(waiting, killing) };
     let (refused, ()) = tokio::time::timeout(PATIENCE, both).await.expect("an answer in time");
     assert_eq!(refused["code"], "hook_failed", "{refused}");
-    until("calls are answered again", async || say(&url, "later").await["by"] == "later").await;
+    until("calls are answered again", async || say(url, "later").await["by"] == "later").await;
 
-    let second = asked_by(&mut process, "later").await;
-    assert!(process.terminate().await.success());
+    let second = asked_by(process, "later").await;
+    assert!(world.process.terminate().await.success());
     is_gone(&second).await;
 }
 
 #[tokio::test]
 async fn the_python_process_does_not_outlive_a_gateway_that_crashes() {
-    let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().expect("a folder");
-    let upstream = FakeUpstream::builder().tool("search").start().await;
-    let (mut process, url) = standalone(&setup(folder.path(), &python, "team_hooks:create")).await;
-    ready(&url).await;
-    register(&url, "docs", &upstream.url()).await.expect("an answer");
-    assert_eq!(say(&url, "ann").await["by"], "ann");
-    let id = asked_by(&mut process, "ann").await;
-    process.crash().await;
+    let Some(mut world) = world(&[]).await else { return };
+    let World { process, url, .. } = &mut world;
+    assert_eq!(say(url, "ann").await["by"], "ann");
+    let id = asked_by(process, "ann").await;
+    world.process.crash().await;
     is_gone(&id).await;
 }
 
 #[tokio::test]
 async fn what_hooks_start_ends_with_their_process_and_holds_nothing_up() {
-    let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().expect("a folder");
-    let upstream = FakeUpstream::builder().tool("search").start().await;
-    let (mut process, url) = standalone(&setup(folder.path(), &python, "team_hooks:create")).await;
-    ready(&url).await;
-    register(&url, "docs", &upstream.url()).await.expect("an answer");
-    assert_eq!(say(&url, "spawns-1").await["by"], "spawns-1");
-    let first = id_in(&mut process, "started spawns-1 ").await;
-    kill(&asked_by(&mut process, "spawns-1").await).await;
+    let Some(mut world) = world(&[]).await else { return };
+    let World { process, url, .. } = &mut world;
+    assert_eq!(say(url, "spawns-1").await["by"], "spawns-1");
+    let first = id_in(process, "started spawns-1 ").await;
+    kill(&asked_by(process, "spawns-1").await).await;
     is_gone(&first).await;
-    until("calls are answered again", async || say(&url, "spawns-2").await["by"] == "spawns-2").await;
-    let second = id_in(&mut process, "started spawns-2 ").await;
-    assert!(process.terminate().await.success(), "it waits for nobody's output");
+    until("calls are answered again", async || say(url, "spawns-2").await["by"] == "spawns-2").await;
+    let second = id_in(process, "started spawns-2 ").await;
+    assert!(world.process.terminate().await.success(), "it waits for nobody's output");
     is_gone(&second).await;
 }
 
 #[tokio::test]
 async fn a_process_that_hangs_is_ended_and_started_again() {
-    let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().expect("a folder");
-    let upstream = FakeUpstream::builder().tool("search").start().await;
-    let setup = setup(folder.path(), &python, "team_hooks:create")
-        .set("TOOLPLANE_HOOKS_PYTHON_PATIENCE", "3")
-        .set("TOOLPLANE_HOOKS_DEADLINE", "1");
-    let (mut process, url) = standalone(&setup).await;
-    ready(&url).await;
-    register(&url, "docs", &upstream.url()).await.expect("an answer");
-    let refused = say(&url, "blocks").await;
+    let settings = [("TOOLPLANE_HOOKS_PYTHON_PATIENCE", "3"), ("TOOLPLANE_HOOKS_DEADLINE", "1")];
+    let Some(mut world) = world(&settings).await else { return };
+    let World { process, url, .. } = &mut world;
+    let refused = say(url, "blocks").await;
     assert_eq!(refused["code"], "hook_failed", "{refused}");
-    let first = asked_by(&mut process, "blocks").await;
+    let first = asked_by(process, "blocks").await;
     process.record("the process of the Python hooks hangs").await;
     is_gone(&first).await;
-    until("calls are answered again", async || say(&url, "later").await["by"] == "later").await;
+    until("calls are answered again", async || say(url, "later").await["by"] == "later").await;
 }
 
 #[tokio::test]
 async fn a_process_that_does_not_come_up_is_tried_at_growing_intervals() {
-    let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().expect("a folder");
-    let upstream = FakeUpstream::builder().tool("search").start().await;
-    let setup =
-        setup(folder.path(), &python, "team_hooks:create").set("TOOLPLANE_HOOKS_ON_FAILURE", "fail_closed");
-    let (mut process, url) = standalone(&setup).await;
-    ready(&url).await;
-    register(&url, "docs", &upstream.url()).await.expect("an answer");
-    assert_eq!(say(&url, "ann").await["by"], "ann");
+    let settings = [("TOOLPLANE_HOOKS_ON_FAILURE", "fail_closed")];
+    let Some(mut world) = world(&settings).await else { return };
+    let World { folder, process, url, .. } = &mut world;
+    assert_eq!(say(url, "ann").await["by"], "ann");
     let broken = folder.path().join("broken");
     std::fs::write(&broken, "").expect("a file");
-    kill(&asked_by(&mut process, "ann").await).await;
+    kill(&asked_by(process, "ann").await).await;
     let failures = || -> Vec<Value> {
         let records = process.records().into_iter();
         let failed = records.filter(|record| {
@@ -243,30 +265,24 @@ async fn a_process_that_does_not_come_up_is_tried_at_growing_intervals() {
     let waits: Vec<Value> = failures().iter().take(3).map(|record| record["retry_in"].clone()).collect();
     assert_eq!(waits, ["200ms", "400ms", "800ms"]);
     assert!(failures()[0]["message"].as_str().is_some_and(|text| text.contains("broken today")));
-    assert_eq!(say(&url, "ann").await["code"], "hook_failed");
+    assert_eq!(say(url, "ann").await["code"], "hook_failed");
     std::fs::remove_file(&broken).expect("it was there");
-    until("calls are answered again", async || say(&url, "later").await["by"] == "later").await;
+    until("calls are answered again", async || say(url, "later").await["by"] == "later").await;
 }
 
 #[tokio::test]
 async fn where_the_rule_is_to_go_on_calls_go_on_without_hooks_that_fail_or_are_gone() {
-    let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().expect("a folder");
-    let upstream = FakeUpstream::builder().tool("search").start().await;
-    let setup = setup(folder.path(), &python, "team_hooks:create")
-        .set("TOOLPLANE_HOOKS_ON_FAILURE", "fail_open")
-        .set("TOOLPLANE_HOOKS_DEADLINE", "1");
-    let (mut process, url) = standalone(&setup).await;
-    ready(&url).await;
-    register(&url, "docs", &upstream.url()).await.expect("an answer");
-    let went_on = say(&url, "fails").await;
+    let settings = [("TOOLPLANE_HOOKS_ON_FAILURE", "fail_open"), ("TOOLPLANE_HOOKS_DEADLINE", "1")];
+    let Some(mut world) = world(&settings).await else { return };
+    let World { folder, process, url, .. } = &mut world;
+    let went_on = say(url, "fails").await;
     assert_eq!((&went_on["tool"], &went_on["by"]), (&"search".into(), &"fails".into()), "{went_on}");
     std::fs::write(folder.path().join("broken"), "").expect("a file");
-    kill(&asked_by(&mut process, "fails").await).await;
-    let went_on = say(&url, "ann").await;
+    kill(&asked_by(process, "fails").await).await;
+    let went_on = say(url, "ann").await;
     assert_eq!((&went_on["tool"], &went_on["by"]), (&"search".into(), &Value::Null), "{went_on}");
     std::fs::remove_file(folder.path().join("broken")).expect("it was there");
-    until("the hooks are back", async || say(&url, "later").await["by"] == "later").await;
+    until("the hooks are back", async || say(url, "later").await["by"] == "later").await;
 }
 
 #[tokio::test]
@@ -274,22 +290,15 @@ async fn each_listing_asks_the_token_provider_and_a_factory_without_one_leaves_t
     let Some(python) = python() else { return };
     let listed_with = async |factory: &str| {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("team_hooks.py"), MODULE).expect("the module");
-        let setup = Setup::new("standalone", &folder.path().join("data with 100% #1"))
-            .set("TOOLPLANE_HOOKS_PYTHON", &python)
-            .set("PYTHONPATH", &folder.path().display().to_string())
-            .set("GATEWAY_REGISTRY_AUTH_TOKEN", "fixed")
-            .set("GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", &format!("team_hooks:{factory}"))
-            .set("GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES", "team_hooks");
-        let (process, url) = standalone(&setup).await;
+        let setup = Setup::new("standalone", &folder.path().join("data with 100% #1"));
+        let setup = with_provider(with_module(setup, folder.path(), &python), factory);
+        let (process, url) = standalone(&setup.set("GATEWAY_REGISTRY_AUTH_TOKEN", "fixed")).await;
         ready(&url).await;
         let mut tokens = Vec::new();
         for domain in ["docs", "mail"] {
             let upstream = FakeUpstream::builder().tool("search").start().await;
             register(&url, domain, &upstream.url()).await.expect("an answer");
-            let listing = upstream.requests().into_iter().find(|request| request.method == "tools/list");
-            let headers = listing.expect("it was listed").headers;
-            tokens.push(headers["authorization"].to_str().expect("text").to_owned());
+            tokens.push(shown_for_listing(&upstream));
         }
         assert!(process.terminate().await.success());
         tokens
@@ -304,35 +313,23 @@ async fn two_planes_on_one_data_folder_have_a_process_each() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, path) =
         (folder.path().join("data"), |name: &str| folder.path().join(name).display().to_string());
-    std::fs::write(folder.path().join("team_hooks.py"), MODULE).expect("the module");
-    let with_python = |command: &str| {
-        let setup = Setup::new(command, &data).set("TOOLPLANE_HOOKS_PYTHON", &python);
-        setup.set("PYTHONPATH", &folder.path().display().to_string())
-    };
-    let control = with_python("control-plane")
-        .set("GATEWAY_REGISTRY_TOKEN_PROVIDER_MODULE", "team_hooks:provider")
-        .set("GATEWAY_ALLOWED_REGISTRY_TOKEN_PROVIDER_PREFIXES", "team_hooks")
+    let with_python = |command: &str| with_module(Setup::new(command, &data), folder.path(), &python);
+    let control = with_provider(with_python("control-plane"), "provider")
         .arguments(&["--listen", &format!("unix:{}", path("cp.sock"))]);
     let (_control, _) = control.start("serving the admin API at").await;
     let create = ["token", "create", "--role", "node", "--allow-registration"];
     let (code, secret, said) = operator(&data, &create).await;
     assert_eq!(code, 0, "{said}");
     std::fs::write(path("token"), secret).expect("the token file");
-    let node = with_python("data-plane")
-        .set("GATEWAY_HOOK_MODULE", "team_hooks:create")
-        .set("GATEWAY_ALLOWED_HOOK_PREFIXES", "team_hooks")
-        .arguments(&[
-            "--control-plane",
-            &format!("unix:{}", path("cp.sock")),
-            "--token-file",
-            &path("token"),
-        ]);
+    let node = with_hooks(with_python("data-plane"), "team_hooks:create").arguments(&[
+        "--control-plane",
+        &format!("unix:{}", path("cp.sock")),
+        "--token-file",
+        &path("token"),
+    ]);
     let (_node, url) = standalone(&node).await;
-    ready(&url).await;
-    let upstream = FakeUpstream::builder().tool("search").start().await;
-    register(&url, "docs", &upstream.url()).await.expect("an answer");
-    let listing = upstream.requests().into_iter().find(|request| request.method == "tools/list");
-    assert_eq!(listing.expect("it was listed").headers["authorization"], "Bearer token-0");
+    let upstream = ready_with_upstream(&url).await;
+    assert_eq!(shown_for_listing(&upstream), "Bearer token-0");
     assert_eq!(say(&url, "ann").await["by"], "ann");
 }
 

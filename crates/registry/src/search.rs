@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::View;
-use crate::view::{Entry, kin};
+use crate::view::Entry;
+use crate::view::kin::Kin;
 
 /// Orders the hits of a search. The result must depend on its arguments alone: every node gives the same answer.
 pub trait Ranking: fmt::Debug + Send + Sync {
@@ -34,10 +35,14 @@ pub fn find<'v>(view: &'v View, query: &str, ranking: &dyn Ranking) -> Vec<&'v E
 }
 
 /// Positions of the entries that some caller's search could find, under whatever names that caller knows them.
-pub fn candidates(view: &View, query: &str) -> Vec<usize> {
+pub fn candidates(view: &View, kin: &Kin, query: &str) -> Vec<usize> {
     let words = words(query);
     let entries = view.entries().iter().enumerate();
-    entries.filter(|(_, entry)| could_match(entry, &words)).map(|(position, _)| position).collect()
+    let found = entries.filter(|(position, entry)| {
+        let named = |word: &str| kin.any_name(*position, entry, |name| name.contains(word));
+        words.iter().all(|word| entry.folded().description.contains(word) || named(word))
+    });
+    found.map(|(position, _)| position).collect()
 }
 
 /// Each word once: saying one again finds the same and would cost a look into every tool.
@@ -45,18 +50,10 @@ fn words(query: &str) -> BTreeSet<String> {
     query.split_whitespace().map(str::to_lowercase).collect()
 }
 
-fn could_match(entry: &Entry, words: &BTreeSet<String>) -> bool {
-    let tool = entry.tool();
-    let names = kin::claims(entry.domain().domain(), &tool.original_name);
-    let texts: Vec<String> =
-        names.iter().chain([&tool.description]).map(|text| text.to_lowercase()).collect();
-    words.iter().all(|word| texts.iter().any(|text| text.contains(word.as_str())))
-}
-
 fn matches(entry: &Entry, words: &BTreeSet<String>) -> bool {
-    let tool = entry.tool();
+    let (folded, published) = (entry.folded(), entry.folded_name());
     // The original name is searched too, so that a tool published under a longer one is still found.
-    let texts = [entry.name(), tool.original_name.as_str(), &tool.description].map(str::to_lowercase);
+    let texts = [&*published, &*folded.name, &*folded.description];
     words.iter().all(|word| texts.iter().any(|text| text.contains(word.as_str())))
 }
 

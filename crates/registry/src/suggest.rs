@@ -2,11 +2,13 @@
 //!
 //! Owns the order of suggestions. Never sees more than the caller's view, so it cannot give away a hidden tool.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use crate::View;
-use crate::view::{Entry, MAX_PUBLISHED_CHARS};
+use crate::view::MAX_PUBLISHED_CHARS;
+use crate::view::kin::Kin;
 
 /// How many names are suggested.
 const MAX_SUGGESTIONS: usize = 3;
@@ -32,38 +34,66 @@ enum Reason {
     Typo,
 }
 
+/// A name that leads nowhere.
+#[derive(Debug)]
+struct Wanted<'a> {
+    folded: &'a str,
+    words: HashSet<&'a str>,
+}
+
 /// Up to three published names near `name`, as [`among`] orders them.
 pub fn similar(view: &View, name: &str) -> Vec<String> {
-    among(view.entries().iter().map(Entry::name), name)
+    nearest(view.entries().iter().map(|entry| (entry.folded_name(), entry.name())), name)
 }
 
 /// Up to three of `names` near `name`: first those that hold it or are held by it, then those a letter or two away,
-/// then those that share words with it, then likely misspellings; equals by name. Nothing is near a name that is longer than any can be.
+/// then those that share words with it, then likely misspellings; equals by name. Nothing is near a name that is longer
+/// than any can be.
 pub fn among<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Vec<String> {
-    if name.len() > MAX_WANTED_BYTES {
-        return Vec::new();
-    }
-    let wanted = name.to_lowercase();
-    let words: HashSet<&str> = wanted.split('_').collect();
-    let mut found: Vec<(Reason, &str)> = names
-        .filter_map(|candidate| Some((reason(&wanted, &words, &candidate.to_lowercase())?, candidate)))
-        .collect();
+    nearest(names.map(|name| (name.to_lowercase().into(), name)), name)
+}
+
+/// Positions of the entries that could be suggested to some caller, under whatever names that caller knows them.
+pub fn candidates(view: &View, kin: &Kin, name: &str) -> Vec<usize> {
+    let folded = name.to_lowercase();
+    let Some(wanted) = Wanted::of(name, &folded) else { return Vec::new() };
+    let entries = view.entries().iter().enumerate();
+    let near = entries
+        .filter(|(position, entry)| kin.any_name(*position, entry, |known| wanted.reason(known).is_some()));
+    near.map(|(position, _)| position).collect()
+}
+
+/// Of names in lower case and as they are.
+fn nearest<'a>(names: impl Iterator<Item = (Cow<'a, str>, &'a str)>, name: &str) -> Vec<String> {
+    let folded = name.to_lowercase();
+    let Some(wanted) = Wanted::of(name, &folded) else { return Vec::new() };
+    let mut found: Vec<(Reason, &str)> =
+        names.filter_map(|(folded, name)| Some((wanted.reason(&folded)?, name))).collect();
     found.sort();
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
 }
 
-fn reason(wanted: &str, words: &HashSet<&str>, candidate: &str) -> Option<Reason> {
-    let shared = candidate.split('_').collect::<HashSet<_>>().intersection(words).count();
-    if candidate.contains(wanted) || wanted.contains(candidate) {
-        return Some(Reason::Contains(Reverse(shared)));
+impl<'a> Wanted<'a> {
+    /// `None` where nothing is near.
+    fn of(name: &str, folded: &'a str) -> Option<Self> {
+        (name.len() <= MAX_WANTED_BYTES).then(|| Self { folded, words: folded.split('_').collect() })
     }
-    let comparable = wanted.len() <= MAX_TYPO_CHARS && candidate.len() <= MAX_TYPO_CHARS;
-    let likeness = if comparable { Likeness::of(wanted, candidate) } else { Likeness::None };
-    match (likeness, shared) {
-        (Likeness::Slip(letters), _) => Some(Reason::Slip(letters)),
-        (_, 1..) => Some(Reason::Shares(Reverse(shared))),
-        (Likeness::Typo, _) => Some(Reason::Typo),
-        (Likeness::None, _) => None,
+
+    /// Why a name, in lower case, is near.
+    fn reason(&self, candidate: &str) -> Option<Reason> {
+        let Self { folded: wanted, words } = self;
+        let shared = || candidate.split('_').collect::<HashSet<_>>().intersection(words).count();
+        if candidate.contains(*wanted) || wanted.contains(candidate) {
+            return Some(Reason::Contains(Reverse(shared())));
+        }
+        let comparable = wanted.len() <= MAX_TYPO_CHARS && candidate.len() <= MAX_TYPO_CHARS;
+        let likeness = if comparable { Likeness::of(wanted, candidate) } else { Likeness::None };
+        match (likeness, shared()) {
+            (Likeness::Slip(letters), _) => Some(Reason::Slip(letters)),
+            (_, shared @ 1..) => Some(Reason::Shares(Reverse(shared))),
+            (Likeness::Typo, _) => Some(Reason::Typo),
+            (Likeness::None, _) => None,
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //!
 //! Never drops a tool for its name, and never decides what is visible: the caller passes that in.
 
+mod folded;
 mod kept;
 pub mod kin;
 
@@ -21,6 +22,7 @@ use crate::digest::Hasher;
 use crate::snapshot::DomainSnapshot;
 use crate::{Domain, Tool, ToolName};
 
+pub(crate) use self::folded::Folded;
 pub use self::kept::Kept;
 
 /// Longest published name, in characters.
@@ -33,9 +35,15 @@ pub struct Entry {
     name: Arc<str>,
     domain: Arc<DomainSnapshot>,
     tool: Arc<Tool>,
-    /// Read from the schema when it is first called, for every view that has the tool.
-    parameters: Arc<OnceLock<Parameters>>,
+    read: Arc<Read>,
     kept: Kept,
+}
+
+/// What is read from a tool when it is first asked for, for every view that has it.
+#[derive(Debug, Default)]
+struct Read {
+    parameters: OnceLock<Parameters>,
+    folded: OnceLock<Folded>,
 }
 
 /// The visible tools, indexed. Building one costs a pass over the registry; reading it takes no lock.
@@ -78,7 +86,7 @@ impl Entry {
 
     /// Which arguments it knows and asks for.
     pub fn parameters(&self) -> &Parameters {
-        self.parameters.get_or_init(|| Parameters::of(&self.tool.input_schema))
+        self.read.parameters.get_or_init(|| Parameters::of(&self.tool.input_schema))
     }
 
     /// What was made of it.
@@ -105,7 +113,7 @@ impl View {
             name,
             domain: Arc::clone(domain),
             tool: Arc::clone(tool),
-            parameters: Arc::default(),
+            read: Arc::default(),
             kept: Kept::default(),
         });
         Self::sorted(entries.collect())
@@ -128,7 +136,7 @@ impl View {
             name,
             domain: Arc::clone(&entry.domain),
             tool: Arc::clone(&entry.tool),
-            parameters: Arc::clone(&entry.parameters),
+            read: Arc::clone(&entry.read),
             // What was said of it was said under the other name.
             kept: Kept::default(),
         });
@@ -180,6 +188,11 @@ impl View {
     pub fn domain(&self, domain: &str) -> Option<impl ExactSizeIterator<Item = &Entry>> {
         #[expect(clippy::indexing_slicing, reason = "`domains` holds positions of `entries` only")]
         self.domains.get(domain).map(|part| part.positions.iter().map(|position| &self.entries[*position]))
+    }
+
+    /// Where the entries of one domain are, ascending.
+    pub fn positions_of(&self, domain: &str) -> &[usize] {
+        self.domains.get(domain).map_or(&[], |part| &part.positions)
     }
 
     /// What was made of all of it.

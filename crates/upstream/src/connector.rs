@@ -42,7 +42,7 @@ use crate::guard::Policy;
 use crate::limits::Timeouts;
 
 pub(crate) use self::response::Response;
-pub use self::room::Room;
+pub use self::room::{Room, Share};
 pub use self::secured::Secured;
 pub(crate) use self::trust::provider;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::cache::Cache;
 use super::complaints::Complaints;
@@ -28,6 +29,16 @@ pub(crate) struct Member {
     places: Semaphore,
     complaints: Complaints,
     metrics: Metrics,
+}
+
+/// What a hook is asked in one call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    pub(super) phase: Phase,
+    /// When nobody waits for the answer of the call any more; absent where that does not matter.
+    pub(super) deadline: Option<Instant>,
+    /// The execution went on without an earlier answer of this hook, as the rules allow.
+    pub(super) was_passed_over: bool,
 }
 
 /// How much of what callers may see is kept from one call to the next.
@@ -75,29 +86,27 @@ impl Member {
         Self { name: name.into(), hook, rules, places, complaints, metrics }
     }
 
-    /// Awaits an answer within the rules: `None` where the hook failed and may.
+    /// Awaits an answer within the rules: `None` where the hook failed and may. The time that the call has is no
+    /// business of the rules: otherwise a caller in a hurry could get past a hook that may fail.
     pub(super) async fn ask<T>(
         &self,
-        phase: Phase,
+        question: Question,
         answer: impl Future<Output = Result<T, Error>> + Send,
     ) -> Result<Option<T>, Refusal> {
-        self.ask_after(false, phase, answer).await
-    }
-
-    /// The same for a later phase of an execution. Where the rules let the execution go on without the hook, it may
-    /// never have heard of the call: that it says so is then no reason to refuse what has been done already.
-    pub(super) async fn ask_after<T>(
-        &self,
-        was_passed_over: bool,
-        phase: Phase,
-        answer: impl Future<Output = Result<T, Error>> + Send,
-    ) -> Result<Option<T>, Refusal> {
+        let Question { phase, deadline, was_passed_over } = question;
+        let now = Instant::now();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(Refusal::OutOfTime);
+        }
+        let until = now + self.rules.deadline(phase);
+        // Dropped without an outcome, it was given up by the caller.
         let asked = self.metrics.hook_call(&self.name, phase.word());
         let answer = match self.places.try_acquire() {
             Err(_) => Err(Failure::Overloaded.into()),
-            Ok(_place) => tokio::time::timeout(self.rules.deadline(phase), answer)
-                .await
-                .unwrap_or(Err(Failure::TimedOut.into())),
+            Ok(_place) => match deadline.filter(|deadline| *deadline < until) {
+                Some(deadline) => timeout_at(deadline, answer).await.map_err(|_| Refusal::OutOfTime)?,
+                None => timeout_at(until, answer).await.unwrap_or(Err(Failure::TimedOut.into())),
+            },
         };
         match answer {
             Ok(answer) => {
@@ -108,27 +117,34 @@ impl Member {
                 asked.ended("denied");
                 Err(Refusal::Denied(denial))
             }
+            // The execution went on without the hook, which may never have heard of the call: that it says so is no
+            // reason to refuse what has been done already.
             Err(Error::Failed(Failure::UnknownCall | Failure::Restarted)) if was_passed_over => {
                 asked.ended("passed_over");
                 Ok(None)
             }
             Err(Error::Failed(failure)) => {
                 asked.ended(failure.word());
-                let on_failure = self.rules.on_failure(phase);
-                let goes_on = on_failure == OnFailure::FailOpen;
-                if let Some(unsaid) = self.complaints.may_say(phase, failure.word()) {
-                    tracing::warn!(
-                        hook.name = %self.name,
-                        hook.phase = phase.word(),
-                        hook.failure = failure.word(),
-                        hook.unsaid = unsaid,
-                        call.refused = !goes_on,
-                        "a hook failed: {}",
-                        brief(&failure.to_string())
-                    );
-                }
-                if goes_on { Ok(None) } else { Err(Refusal::Failed(phase)) }
+                // It is the node that fails, and callers who make it fail must not get past a hook by that.
+                if failure == Failure::NoRoom { Err(Refusal::NoRoom) } else { self.failed(phase, &failure) }
             }
         }
+    }
+
+    /// What it means that the hook failed, once the log has it.
+    fn failed<T>(&self, phase: Phase, failure: &Failure) -> Result<Option<T>, Refusal> {
+        let goes_on = self.rules.on_failure(phase) == OnFailure::FailOpen;
+        if let Some(unsaid) = self.complaints.may_say(phase, failure.word()) {
+            tracing::warn!(
+                hook.name = %self.name,
+                hook.phase = phase.word(),
+                hook.failure = failure.word(),
+                hook.unsaid = unsaid,
+                call.refused = !goes_on,
+                "a hook failed: {}",
+                brief(&failure.to_string())
+            );
+        }
+        if goes_on { Ok(None) } else { Err(Refusal::Failed(phase)) }
     }
 }

@@ -41,6 +41,9 @@ pub enum Failure {
     /// Too many of its answers are awaited already.
     #[error("too many answers are awaited already")]
     Overloaded,
+    /// The node holds too much to show it the result, or to take its answer. Whatever the rules say, this refuses the call.
+    #[error("the node has no room for the result")]
+    NoRoom,
 }
 
 /// What a hook says instead of an answer.
@@ -61,6 +64,10 @@ pub(crate) enum Refusal {
     Denied(Denial),
     /// A hook failed that may not.
     Failed(Phase),
+    /// The time for the call was over before the hook had answered.
+    OutOfTime,
+    /// The node holds too much to show hooks the result.
+    NoRoom,
 }
 
 impl Denial {
@@ -105,6 +112,7 @@ impl Failure {
             Self::Restarted => "restarted",
             Self::UnknownCall => "unknown_call",
             Self::Overloaded => "overloaded",
+            Self::NoRoom => "no_room",
         }
     }
 }

@@ -1,10 +1,14 @@
 //! The phases around one execution.
 
+use std::sync::Arc;
+
+use tokio::time::Instant;
 use toolplane_registry::upstream::Header;
 use toolplane_registry::view::Entry;
 use toolplane_registry::{RawJson, Secret};
 use toolplane_upstream::auth::check_header;
 use toolplane_upstream::client::ToolResult;
+use toolplane_upstream::connector::{Room, Share};
 
 use super::error::{Error, Failure, Refusal};
 use super::visit::Visit;
@@ -18,25 +22,38 @@ const MAX_HEADER_BYTES: usize = 32 << 10;
 /// The note by which hooks tell a call of code from one of a client.
 const CODE_SESSION: &str = "code_session_id";
 
+/// What is executed.
+#[derive(Debug)]
+pub(crate) struct Task<'a> {
+    pub(crate) tool: &'a Entry,
+    /// When it has to have run.
+    pub(crate) deadline: Instant,
+    /// Where its result and copies of that have to fit in.
+    pub(crate) room: Option<Arc<dyn Room>>,
+}
+
 /// One execution with what hooks made of it. Without hooks it is no more than the arguments.
 #[derive(Debug)]
 pub(crate) struct Course<'a> {
     visit: Option<&'a Visit>,
-    tool: &'a Entry,
+    task: Task<'a>,
     arguments: Option<RawJson>,
     extra_headers: Vec<Header>,
     metadata: Metadata,
+    /// For what hooks made of the result: the room of the reply itself is taken already.
+    share: Share,
 }
 
 impl<'a> Course<'a> {
     /// Asks the hooks before anything else happens.
     pub(crate) async fn begin(
         visit: Option<&'a Visit>,
-        tool: &'a Entry,
+        task: Task<'a>,
         arguments: Option<RawJson>,
     ) -> Result<Self, Refusal> {
-        let mut course =
-            Self { visit, tool, arguments, extra_headers: Vec::new(), metadata: Metadata::new() };
+        let (extra_headers, metadata) = (Vec::new(), Metadata::new());
+        let share = task.room.as_ref().map_or_else(Share::default, |room| Share::of(Arc::clone(room)));
+        let mut course = Self { visit, task, arguments, extra_headers, metadata, share };
         if let Some(visit) = visit {
             if let Some(session) = visit.session() {
                 let session = RawJson::from(&serde_json::Value::from(session));
@@ -45,6 +62,12 @@ impl<'a> Course<'a> {
             Box::pin(course.before(visit)).await?;
         }
         Ok(course)
+    }
+
+    /// What hooks left of the time that the tool has: until when the upstream may take.
+    pub(crate) fn deadline(&self) -> Result<Instant, Refusal> {
+        let deadline = self.task.deadline;
+        if Instant::now() < deadline { Ok(deadline) } else { Err(Refusal::OutOfTime) }
     }
 
     /// What the tool is called with.
@@ -65,7 +88,9 @@ impl<'a> Course<'a> {
                     member.hook.before_execute(&visit.context(place), &self.execution(&given)).await?;
                 self.check(changes)
             };
-            let Some(changes) = member.ask(Phase::BeforeExecute, answer).await? else {
+            let mut question = visit.question(place, Phase::BeforeExecute);
+            question.deadline = question.deadline.min(Some(self.task.deadline));
+            let Some(changes) = member.ask(question, answer).await? else {
                 visit.pass_over(place);
                 continue;
             };
@@ -79,29 +104,34 @@ impl<'a> Course<'a> {
     }
 
     /// Shows the hooks the whole result.
-    pub(crate) async fn transform(&self, mut result: ToolResult) -> Result<ToolResult, Refusal> {
+    pub(crate) async fn transform(&mut self, mut result: ToolResult) -> Result<ToolResult, Refusal> {
         let Some(visit) = self.visit.filter(|visit| visit.chain.takes_part(Phase::TransformResult)) else {
             return Ok(result);
         };
         let given = self.given();
+        // What hooks made of it so far.
+        let mut made = 0;
         for (place, member) in visit.chain.of(Phase::TransformResult) {
+            let size = result::size(&result);
+            self.share.hold(made + size).map_err(|_| Refusal::NoRoom)?;
             let shown = result::write(&result);
             let answer = async {
                 let context = visit.context(place);
                 let changed = member.hook.transform_result(&context, &self.execution(&given), &shown).await?;
                 changed.map(|changed| result::read(&changed)).transpose().map_err(Error::Failed)
             };
-            let was_passed_over = visit.was_passed_over(place);
-            let answer = member.ask_after(was_passed_over, Phase::TransformResult, answer).await?;
+            let answer = member.ask(visit.question(place, Phase::TransformResult), answer).await?;
             if let Some(Some(changed)) = answer {
+                made = result::size(&changed);
                 result = changed;
             }
+            self.share.hold(made).map_err(|_| Refusal::NoRoom)?;
         }
         Ok(result)
     }
 
     /// Shows the hooks the text that the caller is to get.
-    pub(crate) async fn after(&self, mut text: String, is_error: bool) -> Result<String, Refusal> {
+    pub(crate) async fn after(&mut self, mut text: String, is_error: bool) -> Result<String, Refusal> {
         let Some(visit) = self.visit.filter(|visit| visit.chain.takes_part(Phase::AfterExecute)) else {
             return Ok(text);
         };
@@ -110,9 +140,9 @@ impl<'a> Course<'a> {
             let context = visit.context(place);
             let execution = self.execution(&given);
             let answer = member.hook.after_execute(&context, &execution, &text, is_error);
-            let was_passed_over = visit.was_passed_over(place);
-            let answer = member.ask_after(was_passed_over, Phase::AfterExecute, answer).await?;
+            let answer = member.ask(visit.question(place, Phase::AfterExecute), answer).await?;
             if let Some(Some(changed)) = answer {
+                self.share.hold(changed.len()).map_err(|_| Refusal::NoRoom)?;
                 text = changed;
             }
         }
@@ -128,8 +158,7 @@ impl<'a> Course<'a> {
         for (place, member) in visit.chain.of(Phase::ReportError) {
             let (context, execution) = (visit.context(place), self.execution(&given));
             let answer = member.hook.report_error(&context, &execution, &reported);
-            let was_passed_over = visit.was_passed_over(place);
-            if member.ask_after(was_passed_over, Phase::ReportError, answer).await.is_err() {
+            if member.ask(visit.question(place, Phase::ReportError), answer).await.is_err() {
                 tracing::debug!("a hook that observes cannot refuse");
             }
         }
@@ -141,8 +170,8 @@ impl<'a> Course<'a> {
     }
 
     fn execution<'b>(&'b self, arguments: &'b RawJson) -> Execution<'b> {
-        let Self { tool, extra_headers, metadata, .. } = self;
-        Execution { tool, arguments, extra_headers, metadata }
+        let Self { task: Task { tool, room, .. }, extra_headers, metadata, .. } = self;
+        Execution { tool, arguments, extra_headers, metadata, room: room.as_ref() }
     }
 
     /// Refuses changes that cannot be made.

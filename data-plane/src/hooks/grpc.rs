@@ -1,12 +1,16 @@
 //! Hooks as a gRPC service, in any language.
 //!
-//! Owns the questions and the checks of the answers; `grpc/link.rs` owns the connection. What a service answers is
+//! Owns the questions and the checks of the answers; `grpc/line.rs` owns being connected and `grpc/unary.rs` what travels
+//! over a connection. What a service answers is
 //! believed no further than it was asked: positions that do not exist, text that is no JSON and whatever else makes no
 //! sense is a failure of the hook.
 
+mod description;
+mod line;
 mod link;
 mod message;
-mod once;
+mod path;
+mod unary;
 
 use std::sync::Arc;
 
@@ -18,9 +22,11 @@ use toolplane_registry::RawJson;
 use toolplane_registry::policy::Globs;
 use toolplane_registry::view::Entry;
 
-pub(crate) use self::link::{Background, Ending};
-use self::link::{Line, Link};
+use self::line::Line;
+pub(crate) use self::line::{Background, Ending};
+use self::link::Link;
 use self::message::{denied, headers_of, json, keep_for, request_of};
+use self::unary::{frame, frame_with};
 use super::{
     Changes, Context, Error, Execution, Failure, Hook, Identity, Metadata, Phase, Phases, Reported, Visible,
 };
@@ -108,16 +114,6 @@ impl Remote {
     }
 }
 
-/// Takes a failed request for what it means.
-macro_rules! ask {
-    ($link:expr, $method:ident, $request:expr) => {
-        ask!($link.client(), $link, $method, $request)
-    };
-    ($client:expr, $link:expr, $method:ident, $request:expr) => {
-        $client.$method($request).await.map_err(|status| $link.failure(&status))?.into_inner()
-    };
-}
-
 #[async_trait]
 impl Hook for Remote {
     fn phases(&self) -> Phases {
@@ -126,7 +122,9 @@ impl Hook for Remote {
 
     async fn authenticate(&self, context: &Context<'_>) -> Result<Option<Identity>, Error> {
         let (link, call) = self.begin(Phase::Authenticate, context).await?;
-        let answer = ask!(link, authenticate, wire::AuthenticateRequest { call });
+        let request = wire::AuthenticateRequest { call };
+        let answer: wire::AuthenticateResponse =
+            self.line.ask(&link, Phase::Authenticate, frame(&request), None).await?;
         match answer.outcome {
             None => Ok(None),
             Some(Outcome::Denial(denial)) => Err(denied(denial)),
@@ -151,7 +149,8 @@ impl Hook for Remote {
             let (link, call) = self.begin(Phase::FilterTools, context).await?;
             let request =
                 wire::FilterToolsRequest { call, tools: listed, domain: domain.map(ToOwned::to_owned) };
-            let answer = ask!(link, filter_tools, request);
+            let answer: wire::FilterToolsResponse =
+                self.line.ask(&link, Phase::FilterTools, frame(&request), None).await?;
             if answer.visible.len() > count {
                 return Err(Failure::Invalid("it names more tools than it was asked about".to_owned()).into());
             }
@@ -173,7 +172,10 @@ impl Hook for Remote {
 
     async fn authorize_code(&self, context: &Context<'_>) -> Result<bool, Error> {
         let (link, call) = self.begin(Phase::AuthorizeCode, context).await?;
-        Ok(ask!(link, authorize_code, wire::AuthorizeCodeRequest { call }).is_allowed)
+        let request = wire::AuthorizeCodeRequest { call };
+        let answer: wire::AuthorizeCodeResponse =
+            self.line.ask(&link, Phase::AuthorizeCode, frame(&request), None).await?;
+        Ok(answer.is_allowed)
     }
 
     async fn before_execute(
@@ -189,8 +191,8 @@ impl Hook for Remote {
             extra_headers: message::set_headers(execution.extra_headers),
             metadata: message::notes(execution.metadata),
         };
-        let answer = ask!(link, before_execute, request);
-        let wire::BeforeExecuteResponse { denial, arguments, extra_headers, metadata } = answer;
+        let wire::BeforeExecuteResponse { denial, arguments, extra_headers, metadata } =
+            self.line.ask(&link, Phase::BeforeExecute, frame(&request), None).await?;
         if let Some(denial) = denial {
             return Err(denied(denial));
         }
@@ -211,10 +213,10 @@ impl Hook for Remote {
         result: &RawJson,
     ) -> Result<Option<RawJson>, Error> {
         let (link, call) = self.begin(Phase::TransformResult, context).await?;
-        let mut request = request_of!(wire::TransformResultRequest, call, execution);
-        request.result = result.as_str().to_owned();
+        let request = request_of!(wire::TransformResultRequest, call, execution);
+        let frame = frame_with(&request, result.as_str());
         let wire::TransformResultResponse { denial, result } =
-            ask!(link.whole_client(), link, transform_result, request);
+            self.line.ask(&link, Phase::TransformResult, frame, execution.room).await?;
         match denial {
             Some(denial) => Err(denied(denial)),
             None => Ok(result.map(|text| json("the result", &text)).transpose()?),
@@ -230,9 +232,10 @@ impl Hook for Remote {
     ) -> Result<Option<String>, Error> {
         let (link, call) = self.begin(Phase::AfterExecute, context).await?;
         let mut request = request_of!(wire::AfterExecuteRequest, call, execution);
-        (request.text, request.is_error) = (text.to_owned(), is_error);
+        request.is_error = is_error;
+        let frame = frame_with(&request, text);
         let wire::AfterExecuteResponse { denial, text } =
-            ask!(link.whole_client(), link, after_execute, request);
+            self.line.ask(&link, Phase::AfterExecute, frame, execution.room).await?;
         match denial {
             Some(denial) => Err(denied(denial)),
             None => Ok(text),
@@ -249,7 +252,8 @@ impl Hook for Remote {
         let mut request = request_of!(wire::ReportErrorRequest, call, execution);
         (request.error, request.code) = (reported.error.to_owned(), reported.code.to_owned());
         request.is_from_upstream = reported.is_from_upstream;
-        let wire::ReportErrorResponse {} = ask!(link, report_error, request);
+        let wire::ReportErrorResponse {} =
+            self.line.ask(&link, Phase::ReportError, frame(&request), None).await?;
         Ok(())
     }
 

@@ -32,6 +32,14 @@ pub(super) fn write(result: &ToolResult) -> RawJson {
     RawJson::parse(&text).expect("an object of valid members")
 }
 
+/// How many bytes it has, written so or in pieces: the few between them left aside.
+pub(super) fn size(result: &ToolResult) -> usize {
+    let ToolResult { content, structured_content, is_error: _, meta, extra } = result;
+    let blocks = content.iter().chain(structured_content).chain(meta).map(|raw| raw.as_str().len() + 1);
+    let others = extra.iter().map(|(name, value)| name.len() + value.as_str().len());
+    blocks.chain(others).sum()
+}
+
 /// Reads what a hook made of it.
 pub(super) fn read(raw: &RawJson) -> Result<ToolResult, Failure> {
     let broken = |what: &str| Failure::Invalid(format!("a result {what}"));

@@ -10,7 +10,7 @@ use toolplane_registry::test_util::{a_domain, a_tool};
 use toolplane_registry::{RawJson, Version};
 use toolplane_upstream::client::ToolResult;
 
-use super::execution::Course;
+use super::execution::{Course, Task};
 use super::visibility::{Scope, Seen};
 use crate::caller::Caller;
 use crate::live::Served;
@@ -37,8 +37,10 @@ fn without_hooks_nothing_is_awaited_and_next_to_no_time_passes() {
         let caller = Caller::new(HeaderMap::new()).identified(None, None).now_or_never().unwrap().unwrap();
         let view = caller.view(&served, Scope::Name("t")).now_or_never().unwrap().unwrap();
         assert!(matches!(view, Seen::All(_)));
-        let course = Course::begin(caller.visit(), view.get("t").unwrap(), Some(arguments.clone()));
-        let course = course.now_or_never().unwrap().unwrap();
+        let tool = view.get("t").unwrap();
+        let task = Task { tool, deadline: caller.deadline(), room: None };
+        let course = Course::begin(caller.visit(), task, Some(arguments.clone()));
+        let mut course = course.now_or_never().unwrap().unwrap();
         let result = course.transform(results.pop().unwrap()).now_or_never().unwrap().unwrap();
         assert!(!result.is_error);
         assert_eq!(course.after(String::new(), false).now_or_never().unwrap().unwrap(), "");

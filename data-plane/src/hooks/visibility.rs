@@ -3,12 +3,14 @@
 //! Hooks are asked about whole families of tools ([`toolplane_registry::view::kin`]), so that names come out as if
 //! they had been asked about everything. Where every hook that hides tools lets its answer be kept, they are asked
 //! about everything once.
+//!
+//! What nobody has is asked about as often as what is hidden, and about as much: how long an answer takes must not tell
+//! one from the other.
 
-use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use toolplane_registry::{View, search};
+use toolplane_registry::{View, search, suggest};
 
 use super::error::Refusal;
 use super::visit::Visit;
@@ -21,7 +23,7 @@ pub(crate) enum Scope<'a> {
     All,
     /// The tools of one domain.
     Domain(&'a str),
-    /// Whatever has this name.
+    /// Whatever has this name, or what could be suggested instead.
     Name(&'a str),
     /// Whatever a search finds.
     Search(&'a str),
@@ -30,7 +32,7 @@ pub(crate) enum Scope<'a> {
 /// What a caller sees of what it asked for.
 #[derive(Debug, Clone)]
 pub(crate) enum Seen<'s> {
-    /// Nothing is hidden from anybody.
+    /// Nothing is hidden from this caller.
     All(&'s View),
     /// Everything that the caller may know of.
     Whole(Arc<View>),
@@ -73,40 +75,54 @@ pub(crate) async fn seen<'s>(
         cache.put(version, key, &view, sight.keep_for.min(visit.chain.max_keep));
         return Ok(Seen::Whole(view));
     }
-    let kin = || served.kin();
-    let narrowed = |positions| Arc::new(all.narrowed(positions));
-    Ok(match scope {
-        Scope::All => Seen::Whole(whole(visit, all).await?),
-        Scope::Name(name) => {
-            let family: BTreeSet<usize> = kin().claiming(name).iter().copied().collect();
-            if family.is_empty() {
-                // What the caller may have meant takes a look at everything in any case.
-                return Ok(Seen::Whole(whole(visit, all).await?));
-            }
-            Seen::Part(narrowed(visit.filter(all, family, None).await?.positions))
+    match scope {
+        Scope::All => {
+            let visible = visit.filter(all, (0..all.len()).collect(), None).await?.positions;
+            // What was made of the whole registry is good for whoever sees all of it.
+            let sees_all = visible.len() == all.len();
+            Ok(if sees_all { Seen::All(all) } else { Seen::Whole(Arc::new(all.narrowed(visible))) })
         }
+        Scope::Name(name) => named(visit, served, name).await,
         Scope::Search(query) => {
-            let found = kin().around(search::candidates(all, query));
-            Seen::Part(narrowed(visit.filter(all, found, None).await?.positions))
+            let found = served.kin().around(search::candidates(all, served.kin(), query));
+            let visible = visit.filter(all, found, None).await?.positions;
+            Ok(Seen::Part(Arc::new(all.narrowed(visible))))
         }
-        Scope::Domain(domain) => {
-            let of_domain = |at: &usize| {
-                all.entries().get(*at).is_some_and(|entry| entry.domain().domain().as_str() == domain)
-            };
-            let own: BTreeSet<usize> = (0..all.len()).filter(of_domain).collect();
-            let related: BTreeSet<usize> =
-                kin().around(own.iter().copied()).difference(&own).copied().collect();
-            let mut visible = visit.filter(all, own, Some(domain)).await?.positions;
-            if !related.is_empty() {
-                visible.extend(visit.filter(all, related, None).await?.positions);
-            }
-            Seen::Part(narrowed(visible))
-        }
-    })
+        Scope::Domain(domain) => in_domain(visit, served, domain).await,
+    }
 }
 
-/// Everything that the caller may know of.
-async fn whole(visit: &Visit, all: &View) -> Result<Arc<View>, Refusal> {
-    let sight = visit.filter(all, (0..all.len()).collect(), None).await?;
-    Ok(Arc::new(all.narrowed(sight.positions)))
+/// One question about whoever has the name, and where the caller does not see that, a second one about what could be
+/// suggested. Some other family stands in for that of a name that nobody has.
+async fn named<'s>(visit: &Visit, served: &'s Served, name: &str) -> Result<Seen<'s>, Refusal> {
+    let (all, kin) = (served.snapshot().all(), served.kin());
+    let family = match kin.claiming(name) {
+        [] => kin.standing_in(all, name),
+        family => family,
+    };
+    let mut visible = visit.filter(all, family.to_vec(), None).await?.positions;
+    let view = all.narrowed(visible.iter().copied());
+    if view.get(name).is_some() {
+        return Ok(Seen::Part(Arc::new(view)));
+    }
+    let mut near = kin.around(suggest::candidates(all, kin, name));
+    near.retain(|position| family.binary_search(position).is_err());
+    visible.extend(visit.filter(all, near, None).await?.positions);
+    Ok(Seen::Part(Arc::new(all.narrowed(visible))))
+}
+
+/// One question about the domain, and where the caller sees some of it, a second one about whoever could share a name
+/// with its tools.
+async fn in_domain<'s>(visit: &Visit, served: &'s Served, domain: &str) -> Result<Seen<'s>, Refusal> {
+    let (all, kin) = (served.snapshot().all(), served.kin());
+    let own = all.positions_of(domain);
+    let mut visible = visit.filter(all, own.to_vec(), Some(domain)).await?.positions;
+    if !visible.is_empty() {
+        let mut related = kin.around(own.iter().copied());
+        related.retain(|position| own.binary_search(position).is_err());
+        if !related.is_empty() {
+            visible.extend(visit.filter(all, related, None).await?.positions);
+        }
+    }
+    Ok(Seen::Part(Arc::new(all.narrowed(visible))))
 }

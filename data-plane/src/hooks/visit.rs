@@ -1,15 +1,15 @@
 //! One call on its way through the hooks: what they know of it, from authentication to its end.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderMap;
+use tokio::time::Instant;
 use toolplane_registry::view::Entry;
 use toolplane_registry::{RawJson, View};
 
-use super::chain::Chain;
+use super::chain::{Chain, Question};
 use super::error::{Denial, Error, Failure, Refusal};
 use super::{Context, Identity, Phase};
 
@@ -23,6 +23,8 @@ pub(crate) struct Visit {
     pub(super) chain: Arc<Chain>,
     id: String,
     headers: HeaderMap,
+    /// When nobody waits for the answer of the call any more.
+    deadline: Instant,
     request_meta: Option<RawJson>,
     session: Option<Arc<str>>,
     /// One for each hook of the chain.
@@ -49,7 +51,8 @@ struct Seat {
 /// What a caller sees, and for how long that may be kept.
 #[derive(Debug)]
 pub(super) struct Sight {
-    pub(super) positions: BTreeSet<usize>,
+    /// Ascending.
+    pub(super) positions: Vec<usize>,
     pub(super) keep_for: Duration,
 }
 
@@ -59,11 +62,13 @@ impl Visit {
         chain: &Arc<Chain>,
         headers: HeaderMap,
         request_meta: Option<RawJson>,
+        deadline: Instant,
     ) -> Result<Self, Refusal> {
         let mut visit = Self {
             chain: Arc::clone(chain),
             id: new_id(),
             headers,
+            deadline,
             request_meta,
             session: None,
             seats: chain.members().iter().map(|_| Seat::default()).collect(),
@@ -75,7 +80,9 @@ impl Visit {
         for (place, member) in chain.of(Phase::Authenticate) {
             let answer =
                 async { member.hook.authenticate(&visit.context(place)).await.and_then(check_identity) };
-            if let Some(Some(identity)) = member.ask(Phase::Authenticate, answer).await? {
+            if let Some(Some(identity)) =
+                member.ask(visit.question(place, Phase::Authenticate), answer).await?
+            {
                 found.push((place, identity));
             }
         }
@@ -96,6 +103,7 @@ impl Visit {
             chain: Arc::clone(&self.chain),
             id: new_id(),
             headers: self.headers.clone(),
+            deadline: self.deadline,
             request_meta: self.request_meta.clone(),
             session: Some(session.into()),
             seats: seats.collect(),
@@ -124,7 +132,7 @@ impl Visit {
     pub(crate) async fn authorize_code(&self) -> Result<(), Refusal> {
         for (place, member) in self.chain.of(Phase::AuthorizeCode) {
             let answer = async { member.hook.authorize_code(&self.context(place)).await };
-            if member.ask(Phase::AuthorizeCode, answer).await? == Some(false) {
+            if member.ask(self.question(place, Phase::AuthorizeCode), answer).await? == Some(false) {
                 return Err(Refusal::Denied(Denial::new("this caller may not run code")));
             }
         }
@@ -153,28 +161,30 @@ impl Visit {
         Some(key)
     }
 
-    /// Asks which of these entries the caller may know of. Hooks are asked where there are none, too: otherwise a hook that
-    /// fails or denies would tell names that are hidden from names that nobody has.
+    /// Asks which of these entries, ascending, the caller may know of. Hooks are asked where there are none, too:
+    /// otherwise a hook that fails or denies would tell names that are hidden from names that nobody has.
     pub(super) async fn filter(
         &self,
         all: &View,
-        positions: BTreeSet<usize>,
+        positions: Vec<usize>,
         domain: Option<&str>,
     ) -> Result<Sight, Refusal> {
         let mut sight = Sight { positions, keep_for: Duration::MAX };
         for (place, member) in self.chain.of(Phase::FilterTools) {
-            let asked: Vec<usize> = sight.positions.iter().copied().collect();
+            let asked = &sight.positions;
             let tools: Vec<&Entry> = asked.iter().filter_map(|at| all.entries().get(*at)).collect();
             let answer = async {
                 let visible = member.hook.filter_tools(&self.context(place), &tools, domain).await?;
-                let kept: Option<BTreeSet<usize>> =
+                let kept: Option<Vec<usize>> =
                     visible.positions.iter().map(|at| asked.get(*at).copied()).collect();
-                let kept = kept.ok_or_else(|| {
+                let mut kept = kept.ok_or_else(|| {
                     Failure::Invalid("it names a tool that it was not asked about".to_owned())
                 })?;
+                kept.sort_unstable();
+                kept.dedup();
                 Ok((kept, visible.keep_for))
             };
-            match member.ask(Phase::FilterTools, answer).await? {
+            match member.ask(self.question(place, Phase::FilterTools), answer).await? {
                 Some((kept, keep_for)) => {
                     sight = Sight { positions: kept, keep_for: sight.keep_for.min(keep_for) };
                 }
@@ -206,9 +216,12 @@ impl Visit {
         }
     }
 
-    /// Whether the execution went on without the answer of the hook at this place.
-    pub(super) fn was_passed_over(&self, place: usize) -> bool {
-        self.seats.get(place).is_some_and(|seat| seat.was_passed_over.load(Ordering::Relaxed))
+    /// What the hook at this place is asked. Whoever only watches is told even when nobody waits any more.
+    pub(super) fn question(&self, place: usize, phase: Phase) -> Question {
+        let was_passed_over =
+            self.seats.get(place).is_some_and(|seat| seat.was_passed_over.load(Ordering::Relaxed));
+        let deadline = (phase != Phase::ReportError).then_some(self.deadline);
+        Question { phase, deadline, was_passed_over }
     }
 
     /// Tells every hook who calls: the last one that was found, with the handle that the hook itself gave.

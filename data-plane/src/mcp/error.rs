@@ -52,7 +52,7 @@ pub(crate) enum Error {
     /// The upstream has too much to do, so it was not called.
     #[error("Tool '{tool}' of '{domain}' was not called: {reason}. Try again in {} s.", seconds(*.retry_after))]
     Overloaded { tool: String, domain: String, reason: String, retry_after: Duration },
-    /// The tool ran, and its reply is more than the node can hold now.
+    /// The tool ran, and its reply, or what hooks are shown of it, is more than the node can hold now.
     #[error(
         "Tool '{tool}' of '{domain}' has run, but this node holds too much to take its reply. If running it twice does no \
          harm, try again in {} s.",
@@ -80,6 +80,15 @@ pub(crate) enum Error {
          the reason in its log."
     )]
     Hook { effect: Effect },
+    /// The time for the call was over, and not because of the upstream: hooks took it, before or after the tool ran.
+    #[error(
+        "The time for this call was over before {}.",
+        match .effect {
+            Effect::Nothing => "anything was called",
+            Effect::Done | Effect::Unknown => "the hooks of this gateway had answered; the tool has run",
+        }
+    )]
+    OutOfTime { tool: Option<(String, String)>, effect: Effect },
     /// There is no code in it.
     #[error("Empty code body")]
     EmptyCode,
@@ -167,6 +176,10 @@ impl Error {
             Self::Denied { denial, tool: _, effect } => {
                 Self::Denied { denial, tool: Some((tool.to_owned(), domain.to_owned())), effect }
             }
+            Self::OutOfTime { tool: _, effect } => {
+                Self::OutOfTime { tool: Some((tool.to_owned(), domain.to_owned())), effect }
+            }
+            Self::NoRoom { .. } => Self::NoRoom { tool: tool.to_owned(), domain: domain.to_owned() },
             other => other,
         }
     }
@@ -184,6 +197,7 @@ impl Error {
         match self {
             Self::Denied { .. } | Self::CodeDenied(_) => "denied",
             Self::Hook { .. } => "hook_failed",
+            Self::OutOfTime { .. } => "call_timeout",
             Self::ToolNotFound { .. } => "tool_not_found",
             Self::DomainNotFound { .. } => "domain_not_found",
             Self::GroupNotFound { .. } => "group_not_found",
@@ -219,7 +233,8 @@ impl Error {
             Self::Execution { tool, domain, reason: _, effect: _ }
             | Self::UpstreamTimeout { tool, domain }
             | Self::GuardRejected { tool, domain }
-            | Self::Denied { tool: Some((tool, domain)), denial: _, effect: _ } => {
+            | Self::Denied { tool: Some((tool, domain)), denial: _, effect: _ }
+            | Self::OutOfTime { tool: Some((tool, domain)), effect: _ } => {
                 Some(Details::Call { tool, domain })
             }
             Self::Capabilities { tool, domain, reason: _, required } => {
@@ -238,6 +253,7 @@ impl Error {
             }
             Self::Usage { meta_tool, reason: _ } => Some(Details::MetaTool { meta_tool }),
             Self::Denied { tool: None, denial: _, effect: _ }
+            | Self::OutOfTime { tool: None, effect: _ }
             | Self::Hook { effect: _ }
             | Self::Refresh(_)
             | Self::RateLimited => None,
@@ -257,6 +273,8 @@ impl From<Refusal> for Error {
             }
             // Which hook and why is nobody's business but the operator's.
             Refusal::Failed(_) => Self::Hook { effect: Effect::Nothing },
+            Refusal::OutOfTime => Self::OutOfTime { tool: None, effect: Effect::Nothing },
+            Refusal::NoRoom => Self::NoRoom { tool: String::new(), domain: String::new() },
         }
     }
 }

@@ -72,7 +72,7 @@ impl MetaTools {
         }
         caller.authorize_code().await.map_err(|refusal| match refusal {
             Refusal::Denied(denial) => Error::CodeDenied(Box::new(denial)),
-            failed @ Refusal::Failed(_) => failed.into(),
+            other @ (Refusal::Failed(_) | Refusal::OutOfTime | Refusal::NoRoom) => other.into(),
         })?;
         let _turn = code_mode.turn(caller).map_err(Error::CodeFull)?;
         let view = caller.view(served, Scope::All).await?;

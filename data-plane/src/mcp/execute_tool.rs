@@ -10,13 +10,14 @@ mod question;
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use toolplane_registry::view::Entry;
 use toolplane_registry::{RawJson, arguments, signature};
 use toolplane_sandbox::Effect;
 use toolplane_upstream::client::{Answer, ToolCall, ToolResult};
-use toolplane_upstream::limits::{self, Limited};
+use toolplane_upstream::limits::{self, Limited, State};
 
-use self::call::{deadline, is_harmless, target};
+use self::call::{is_harmless, target};
 use self::envelope::{envelope, split};
 use self::question::Asked;
 use super::arguments::Execute;
@@ -29,7 +30,7 @@ use super::{Dialog, Extras, direct, told};
 use crate::caller::Caller;
 use crate::hooks::Reported;
 use crate::hooks::error::Refusal;
-use crate::hooks::execution::Course;
+use crate::hooks::execution::{Course, Task};
 use crate::live::Served;
 use crate::metrics::Metrics;
 use crate::options::ErrorResults;
@@ -73,7 +74,7 @@ pub(crate) struct Ending<'a> {
 
 impl Ending<'_> {
     /// Shows the hooks the text that is to go out; gives back what they make of it.
-    pub(crate) async fn after(&self, text: String, is_error: bool) -> Result<String, Error> {
+    pub(crate) async fn after(&mut self, text: String, is_error: bool) -> Result<String, Error> {
         let shown = self.course.after(text, is_error).await;
         shown.map_err(|refusal| about(self.entry, refusal).after_run(is_error))
     }
@@ -122,13 +123,17 @@ impl Executor {
         extras: Extras,
     ) -> Result<Run<'a>, Error> {
         told::domain(entry.domain().domain());
-        let course = Course::begin(caller.visit(), entry, given.clone()).await;
-        let course = course.map_err(|refusal| about(entry, refusal))?;
+        let state = served.state(entry.domain().domain()).ok_or_else(|| lost(entry))?;
+        // Hooks that are asked before take of the time that a call of this upstream has.
+        let deadline = caller.deadline().min(Instant::now() + state.settings().timeout);
+        let task = Task { tool: entry, deadline, room: extras.room.clone() };
+        let course = Course::begin(caller.visit(), task, given.clone()).await;
+        let mut course = course.map_err(|refusal| about(entry, refusal))?;
         check_arguments(entry, course.arguments())?;
         let asked = Asked { served, caller, entry, arguments: given.as_ref() };
         let can_be_asked = extras.dialog.is_some();
         let call = tool_call(asked, course.arguments(), extras)?;
-        match self.call(asked, &course, &call).await? {
+        match self.call(asked, state, &course, &call).await? {
             Answer::Complete(result) => {
                 let is_error = result.is_error;
                 let result = course.transform(result).await;
@@ -142,15 +147,19 @@ impl Executor {
         }
     }
 
-    async fn call(&self, asked: Asked<'_>, course: &Course<'_>, call: &ToolCall) -> Result<Answer, Error> {
+    async fn call(
+        &self,
+        asked: Asked<'_>,
+        state: &State,
+        course: &Course<'_>,
+        call: &ToolCall,
+    ) -> Result<Answer, Error> {
         let Asked { served, caller, entry, .. } = asked;
-        let Some(state) = served.state(entry.domain().domain()) else { return Err(lost(entry)) };
+        let deadline = course.deadline().map_err(|refusal| about(entry, refusal))?;
         let target = target(served, caller, entry, course.extra_headers());
         let calling = self.metrics.upstream_call(entry.domain().domain());
-        let answer = self
-            .client
-            .call_tool(state, &target, call, deadline(&caller.headers), || is_harmless(entry.tool()))
-            .await;
+        let answer =
+            self.client.call_tool(state, &target, call, deadline, || is_harmless(entry.tool())).await;
         calling.ended(answer.as_ref().map(Answer::is_failure));
         match answer {
             Ok(answer) => Ok(answer),
@@ -166,7 +175,7 @@ impl Executor {
     }
 
     async fn answer(&self, ran: Ran<'_>) -> Result<Reply, Error> {
-        let Ran { result, ending } = ran;
+        let Ran { result, mut ending } = ran;
         let ToolResult { content, structured_content, is_error, meta, extra } = result;
         let (text, others) = split(content);
         let text = if is_error {

@@ -32,11 +32,7 @@ pub(crate) async fn answer(caller: &Caller, served: &Served, name: &str) -> Resu
 
 /// A view in which the tool is found, or in which all suggestions are.
 pub(crate) async fn look<'s>(caller: &Caller, served: &'s Served, name: &str) -> Result<Seen<'s>, Error> {
-    let view = caller.view(served, Scope::Name(name)).await?;
-    if view.is_part() && view.get(name).is_none() {
-        return Ok(caller.view(served, Scope::All).await?);
-    }
-    Ok(view)
+    Ok(caller.view(served, Scope::Name(name)).await?)
 }
 
 /// Answers from what the caller sees; schemas are given as the upstream sent them.

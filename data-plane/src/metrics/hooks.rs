@@ -38,7 +38,7 @@ impl Instruments {
                 .with_description(
                     "Questions to hooks, by `toolplane.hook`, `toolplane.phase` and `toolplane.outcome`: `ok`, `denied`, \
                      `cancelled`, `passed_over`, or how the hook failed: `unavailable`, `failed`, `timeout`, `invalid`, \
-                     `restarted`, `unknown_call` or `overloaded`.",
+                     `restarted`, `unknown_call`, `overloaded` or `no_room`.",
                 )
                 .build(),
             duration: meter

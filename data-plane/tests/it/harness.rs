@@ -79,6 +79,16 @@ impl Node {
         self.live.gate()
     }
 
+    /// Waits until the node holds nothing for any request.
+    pub(crate) async fn nothing_is_held(&self) {
+        let released = async {
+            while self.gate().load().buffered_bytes > 0 || self.gate().load().requests > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, released).await.expect("everything is given back");
+    }
+
     pub(crate) fn version(&self) -> u64 {
         self.live().load().snapshot().version().number()
     }

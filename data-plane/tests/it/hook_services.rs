@@ -1,6 +1,7 @@
 //! Hook services over gRPC: right answers, wrong ones, and none.
 
 mod fake;
+mod results;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -152,6 +153,25 @@ async fn a_stream_that_is_taken_back_is_no_lost_connection() {
         assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
     }
     assert_eq!(hooks.described(), 1, "it is one connection throughout");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_wound_up_delivers_what_is_awaited_and_costs_no_call() {
+    let hooks = FakeHooks::start().await;
+    let world = world(&hooks, PATIENCE).await;
+    hooks.hold(Phase::BeforeExecute);
+    let (held, ()) = tokio::join!(say(&world.node, &[("x-user", "ann")]), async {
+        hooks.held().await;
+        hooks.wind_up_connections().await;
+        // Whether or not the node has heard of it by now.
+        assert_eq!(code(&say(&world.node, &[("x-user", "ben")]).await), "ok");
+        hooks.release();
+    });
+    assert_eq!(code(&held), "ok");
+    for _ in 0..3 {
+        hooks.wind_up_connections().await;
+        assert_eq!(code(&say(&world.node, &[("x-user", "ann")]).await), "ok");
+    }
 }
 
 #[tokio::test]

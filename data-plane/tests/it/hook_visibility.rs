@@ -1,18 +1,19 @@
 //! What callers see through hooks, and what of it is kept from one to the next.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
 use toolplane_data_plane::Options;
 use toolplane_data_plane::hooks::{
     Configured, Context, Error, Hook, Identity, Phase, Phases, Place, Rules, Visible,
 };
 use toolplane_registry::view::Entry;
+use toolplane_testkit::{FakeControlPlane, FakeUpstream};
 
-use crate::harness::{Node, World, inner};
+use crate::harness::{Node, World, domain, inner, snapshot};
 
 /// Knows callers by a header of its own, and shows tools to none but those that it knows itself.
 #[derive(Debug)]
@@ -87,5 +88,79 @@ async fn keys_of_different_hooks_are_never_taken_for_each_other() {
             }
             assert_eq!(asked.load(Ordering::Relaxed), 3, "each is asked about once");
         }
+    }
+}
+
+/// Hides everything of the domain `secret`, and notes the tools of each question.
+#[derive(Debug, Default)]
+struct Counting(Mutex<Vec<Vec<String>>>);
+
+#[async_trait]
+impl Hook for Counting {
+    fn phases(&self) -> Phases {
+        [Phase::FilterTools].into_iter().collect()
+    }
+
+    async fn filter_tools(
+        &self,
+        _: &Context<'_>,
+        tools: &[&Entry],
+        _: Option<&str>,
+    ) -> Result<Visible, Error> {
+        self.0.lock().unwrap().push(tools.iter().map(|tool| tool.name().to_owned()).collect());
+        let visible =
+            tools.iter().enumerate().filter(|(_, tool)| tool.domain().domain().as_str() != "secret");
+        Ok(Visible { positions: visible.map(|(at, _)| at).collect(), keep_for: Duration::ZERO })
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_has_costs_as_many_questions_as_what_is_hidden_and_none_about_the_rest() {
+    let counting = Arc::new(Counting::default());
+    let upstream = FakeUpstream::builder().stateless().start().await;
+    let others: Vec<String> = (0..500).map(|number| format!("q{number}z")).collect();
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    let control_plane = FakeControlPlane::start().await;
+    control_plane.publish(&snapshot(
+        1,
+        vec![
+            domain("house", &upstream, &["door_open", "door_lock"]),
+            domain("others", &upstream, &others),
+            domain("secret", &upstream, &["vault_open", "vault_lock"]),
+        ],
+    ));
+    let place = Place::InProcess(Arc::<Counting>::clone(&counting));
+    let hooks = vec![Configured { name: "counting".to_owned(), place, rules: Rules::default() }];
+    let node = Node::following(&control_plane, 1, Options { hooks, ..Options::default() }).await;
+    let asked = async |tool: &str, arguments: Value| {
+        let answer = node.ask(tool, &arguments.to_string()).await;
+        (answer, std::mem::take(&mut *counting.0.lock().unwrap()))
+    };
+    for tool in ["get_tool_schema", "execute_tool"] {
+        let (_, visible) = asked(tool, json!({"tool_name": "door_open"})).await;
+        assert_eq!(visible, [["door_open"]], "{tool}");
+        let (_, hidden) = asked(tool, json!({"tool_name": "vault_open"})).await;
+        let near = ["door_open", "vault_lock"].map(ToOwned::to_owned).to_vec();
+        assert_eq!(hidden, [vec!["vault_open".to_owned()], near], "{tool}");
+        for (name, suggestions) in [
+            ("vault_opem", json!([])),
+            ("vault_shut", json!([])),
+            ("door_shut", json!(["door_lock", "door_open"])),
+        ] {
+            let (answer, unknown) = asked(tool, json!({"tool_name": name})).await;
+            assert_eq!(answer["details"]["suggestions"], suggestions, "{tool} {name}");
+            assert_eq!(unknown.len(), hidden.len(), "{tool} {name}: as many questions");
+            assert_eq!(unknown[0].len(), hidden[0].len(), "{tool} {name}: about somebody else");
+            assert!(unknown[1].len() <= 4, "{tool} {name}: {unknown:?}");
+        }
+        let (answer, nothing_near) = asked(tool, json!({"tool_name": "wxyzwxyz"})).await;
+        assert_eq!(answer["code"], "tool_not_found");
+        assert_eq!((nothing_near.len(), nothing_near[1].len()), (2, 0));
+    }
+    for tools in ["secret", "nobody"] {
+        let (answer, questions) = asked("discover_tools", json!({"domain": tools})).await;
+        assert_eq!(answer["code"], "domain_not_found");
+        let sizes: Vec<usize> = questions.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [if tools == "secret" { 2 } else { 0 }, 504], "the domain, and all that there are");
     }
 }

@@ -1,5 +1,7 @@
 //! Hooks in this process: every phase of a call, what is handed on, and what a failure means.
 
+mod time;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -48,6 +50,11 @@ impl Probe {
                 Err(Failure::Failed("secret words".to_owned()).into())
             }
             Some(("hang", on)) if on == phase.word() => std::future::pending().await,
+            // The one thing here that only time does; a slow machine takes longer still.
+            Some(("take20", on)) if on == phase.word() => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

@@ -1,7 +1,11 @@
 //! Tools that ask for more input: the question passes a node, and the answer may come back by another.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use serde_json::{Value, json};
 use toolplane_data_plane::Options;
+use toolplane_data_plane::hooks::{Configured, Context, Error, Hook, Identity, Phase, Phases, Place, Rules};
 use toolplane_registry::snapshot::{Builder, Endpoint, Settings};
 use toolplane_registry::{Protocol, RequestKey, Secret, Version};
 use toolplane_testkit::fake_upstream::Era;
@@ -43,6 +47,15 @@ fn keys() -> Vec<RequestKey> {
 
 /// Calls `execute_tool` in the stateless revision, with further members of `params`.
 async fn call(node: &Node, token: &str, arguments: &Value, more: &[(&str, Value)]) -> Answer {
+    call_with(node, &[("authorization", token)], arguments, more).await
+}
+
+async fn call_with(
+    node: &Node,
+    caller: &[(&str, &str)],
+    arguments: &Value,
+    more: &[(&str, Value)],
+) -> Answer {
     let meta = json!({
         VERSION_META: "2026-07-28",
         CAPABILITIES_META: {"elicitation": {"form": {}}, "extensions": {"x": {}}},
@@ -53,7 +66,7 @@ async fn call(node: &Node, token: &str, arguments: &Value, more: &[(&str, Value)
     }
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
     let tool = arguments["tool_name"].as_str().unwrap();
-    let headers = [&executes(tool)[..], &[("authorization", token)]].concat();
+    let headers = [&executes(tool)[..], caller].concat();
     node.rpc_with(&message.to_string(), &headers).await
 }
 
@@ -62,7 +75,11 @@ fn tool(name: &str) -> Value {
 }
 
 async fn asked(fleet: &Fleet) -> Value {
-    let answer = call(&fleet.nodes[0], "Bearer a", &tool("x"), &[]).await;
+    asked_as(fleet, &[("authorization", "Bearer a")]).await
+}
+
+async fn asked_as(fleet: &Fleet, caller: &[(&str, &str)]) -> Value {
+    let answer = call_with(&fleet.nodes[0], caller, &tool("x"), &[]).await;
     for part in [
         r#""inputRequests":{"name":{"method":"elicitation/create","params":{"n":1e400}}}"#,
         r#""vendor":[ 1 ]"#,
@@ -122,6 +139,44 @@ async fn a_state_that_does_not_belong_to_the_call_is_refused_before_anything_is_
     let malformed = call(node, "Bearer a", &tool("x"), &[("requestState", json!(5))]).await.json();
     assert_eq!(malformed["error"]["code"], -32602);
     assert_eq!(fleet.upstream.count("tools/call"), sent);
+}
+
+/// Knows callers by a header that upstreams know nothing of.
+#[derive(Debug)]
+struct Names;
+
+#[async_trait]
+impl Hook for Names {
+    fn phases(&self) -> Phases {
+        [Phase::Authenticate].into_iter().collect()
+    }
+
+    async fn authenticate(&self, context: &Context<'_>) -> Result<Option<Identity>, Error> {
+        let name = context.headers.get("x-user").and_then(|value| value.to_str().ok());
+        Ok(name.map(|name| Identity { subject: name.to_owned(), ..Identity::default() }))
+    }
+}
+
+#[tokio::test]
+async fn a_state_belongs_to_whoever_the_hooks_say_was_asked() {
+    let place = Place::InProcess(Arc::new(Names));
+    let hooks = vec![Configured { name: "names".to_owned(), place, rules: Rules::default() }];
+    let fleet = fleet(Options { hooks, ..Options::default() }, keys()).await;
+    // Everybody comes with the same credential, as behind a proxy that has one of its own.
+    let as_user = |name: &'static str| [("authorization", "Bearer shared"), ("x-user", name)];
+    let state = asked_as(&fleet, &as_user("ann")).await;
+    let sent = fleet.upstream.count("tools/call");
+    let more = [("inputResponses", json!({})), ("requestState", state)];
+    let nobody = &as_user("ben")[..1];
+    for caller in [&as_user("ben")[..], nobody] {
+        let answer = call_with(&fleet.nodes[1], caller, &tool("x"), &more).await;
+        let error = inner(&answer.json()["result"]);
+        assert_eq!(error["details"]["request_state"], "other_caller", "{caller:?}: {error}");
+    }
+    assert_eq!(fleet.upstream.count("tools/call"), sent, "nothing was sent");
+    fleet.upstream.set_result("x", r#"{"content":[{"type":"text","text":"done"}]}"#);
+    let answer = call_with(&fleet.nodes[1], &as_user("ann"), &tool("x"), &more).await.json();
+    assert_eq!(inner(&answer["result"]), json!({"tool": "x", "result": "done"}));
 }
 
 #[tokio::test]

@@ -4,9 +4,9 @@
 //! could ever meet in a name, whoever sees them, are one *family*. Whoever decides what of a family is visible knows
 //! the names of its members without deciding on the rest of the registry.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use super::{View, suffixed_forms};
+use super::{Entry, MAX_PUBLISHED_CHARS, View, suffixed_forms};
 use crate::{Domain, ToolName};
 
 /// The families of a view's entries, by position. Building costs a pass over them.
@@ -18,6 +18,8 @@ pub struct Kin {
     family_of: Vec<usize>,
     /// Positions in `families`, by every name that a member could have or answer to.
     claims: HashMap<String, usize>,
+    /// In lower case, by the position of entries that could be published under another name than their original one.
+    aliases: HashMap<usize, Vec<Box<str>>>,
 }
 
 impl Kin {
@@ -44,25 +46,63 @@ impl Kin {
         }
         let number = |position: usize| family_of.get(position).copied().unwrap_or_default();
         let claims = first.into_iter().map(|(claim, position)| (claim, number(position))).collect();
-        Self { families, family_of, claims }
+        let aliases = aliases(view, &families);
+        Self { families, family_of, claims, aliases }
     }
 
     /// The family of whoever could be called by this name; empty where nobody could.
     pub fn claiming(&self, name: &str) -> &[usize] {
-        let family = self.claims.get(name).and_then(|number| self.families.get(*number));
-        family.map_or(&[], Vec::as_slice)
+        self.claims.get(name).map_or(&[], |number| self.family(*number))
     }
 
-    /// These entries with everybody of their families.
-    pub fn around(&self, positions: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
-        let numbers: BTreeSet<usize> =
-            positions.into_iter().filter_map(|position| self.family_of.get(position).copied()).collect();
-        numbers.into_iter().filter_map(|number| self.families.get(number)).flatten().copied().collect()
+    /// Some family, the same for the same name, that stands in for one where nobody could be called by it. Empty only
+    /// where there are no tools.
+    pub fn standing_in(&self, view: &View, name: &str) -> &[usize] {
+        let next = view.entries().partition_point(|entry| entry.name() < name);
+        let position = next.min(view.len().saturating_sub(1));
+        self.family_of.get(position).map_or(&[], |number| self.family(*number))
+    }
+
+    /// These entries with everybody of their families, ascending.
+    pub fn around(&self, positions: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        let numbers = positions.into_iter().filter_map(|position| self.family_of.get(position));
+        let mut numbers: Vec<usize> = numbers.copied().collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut all: Vec<usize> = numbers.iter().flat_map(|number| self.family(*number)).copied().collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Whether a test of names in lower case holds for one under which somebody could see the entry.
+    pub(crate) fn any_name(&self, position: usize, entry: &Entry, test: impl Fn(&str) -> bool) -> bool {
+        let aliases = self.aliases.get(&position).into_iter().flatten();
+        test(&entry.folded().name) || aliases.into_iter().any(|alias| test(alias))
+    }
+
+    fn family(&self, number: usize) -> &[usize] {
+        self.families.get(number).map_or(&[], Vec::as_slice)
     }
 }
 
-/// Every name that a tool could have or answer to, whoever sees it.
-pub(crate) fn claims(domain: &Domain, original: &ToolName) -> [String; 6] {
+/// The further names of entries that could have one. Who meets nobody is published under its original name, if that is
+/// no longer than any may be.
+fn aliases(view: &View, families: &[Vec<usize>]) -> HashMap<usize, Vec<Box<str>>> {
+    let mut aliases = HashMap::new();
+    for (family, position) in families.iter().flat_map(|family| family.iter().map(move |at| (family, *at))) {
+        let Some(entry) = view.entries().get(position) else { continue };
+        let original = &entry.tool().original_name;
+        if family.len() == 1 && original.as_str().chars().count() <= MAX_PUBLISHED_CHARS {
+            continue;
+        }
+        let [_, others @ ..] = claims(entry.domain().domain(), original);
+        aliases.insert(position, others.map(|name| name.to_lowercase().into_boxed_str()).to_vec());
+    }
+    aliases
+}
+
+/// Every name that a tool could have or answer to, whoever sees it; the original one first.
+fn claims(domain: &Domain, original: &ToolName) -> [String; 6] {
     let (literal, prefixed) = (original.as_str().to_owned(), domain.prefixed(original));
     let [a, b] = suffixed_forms(&literal, domain, original);
     let [c, d] = suffixed_forms(&prefixed, domain, original);
@@ -91,8 +131,8 @@ mod tests {
     use super::*;
     use crate::search::{self, ByName};
     use crate::snapshot::Builder;
+    use crate::suggest;
     use crate::test_util::{a_domain, a_tool};
-    use crate::view::Entry;
     use crate::{Snapshot, Version};
 
     /// Names that collide in every way: literal, prefixed, with the separator inside, and too long.
@@ -122,6 +162,31 @@ mod tests {
         assert!(kin.claiming("nobody").is_empty());
     }
 
+    #[test]
+    fn some_family_stands_in_for_one_that_nobody_has() {
+        let snapshot = snapshot();
+        let (all, kin) = (snapshot.all(), Kin::of(snapshot.all()));
+        for name in ["", "alone", "nobody", "zzzz"] {
+            assert!(!kin.standing_in(all, name).is_empty(), "{name}");
+        }
+        assert_eq!(kin.standing_in(all, "alone"), kin.claiming("alone_here"), "the next one in the alphabet");
+        let nothing = View::default();
+        assert!(Kin::of(&nothing).standing_in(&nothing, "x").is_empty());
+    }
+
+    #[test]
+    fn only_entries_that_could_have_another_name_have_one() {
+        let snapshot = snapshot();
+        let (all, kin) = (snapshot.all(), Kin::of(snapshot.all()));
+        let names = |published: &str| {
+            let position = all.entries().iter().position(|entry| entry.name() == published).unwrap();
+            let entry = &all.entries()[position];
+            ["a_alone_here", "a_search"].map(|name| kin.any_name(position, entry, |known| known == name))
+        };
+        assert_eq!(names("alone_here"), [false, false]);
+        assert!(names("a_search").contains(&true));
+    }
+
     proptest! {
         #[test]
         fn a_family_knows_its_names_without_the_rest(hidden in prop::collection::vec(any::<bool>(), 12)) {
@@ -139,11 +204,16 @@ mod tests {
                 prop_assert_eq!(told(&part), told(&whole), "{}", name);
             }
             for query in ["search", "a_b", "c", "x", "a search"] {
-                let part = kin.around(search::candidates(all, query));
+                let part = kin.around(search::candidates(all, &kin, query));
                 let part = all.narrowed(part.into_iter().filter(is_visible));
                 let names = |view: &View| search::find(view, query, &ByName)
                     .iter().map(|entry| entry.name().to_owned()).collect::<Vec<_>>();
                 prop_assert_eq!(names(&part), names(&whole), "{}", query);
+            }
+            for name in ["search", "serch", "a_b_search", "a_x", "Z_C", "c", "e", "nobody_here", ""] {
+                let near = kin.around(suggest::candidates(all, &kin, name));
+                let part = all.narrowed(near.into_iter().filter(is_visible));
+                prop_assert_eq!(suggest::similar(&part, name), suggest::similar(&whole, name), "{}", name);
             }
         }
 

@@ -1,6 +1,6 @@
 //! Room for replies: whoever holds many of them at once says whether another one fits.
 //!
-//! Owns when room is taken and given back while a reply is read. Never decides how much there is; that is for the
+//! Owns when room is taken and given back while a reply is read, or shown to somebody else. Never decides how much there is; that is for the
 //! [`Room`] that a call came with, and a call without one is bounded by its own limit alone.
 
 use std::fmt;
@@ -20,20 +20,22 @@ pub trait Room: fmt::Debug + Send + Sync {
     fn give_back(&self, bytes: usize);
 }
 
-/// What one reply takes while it is read. It is given back when this is dropped, unless the reply was handed on.
+/// What one reply takes while somebody reads or copies it. It is given back when this is dropped, unless the reply was
+/// handed on. The default takes nothing of anybody.
 #[derive(Debug, Default)]
-pub(super) struct Share {
+pub struct Share {
     room: Option<Arc<dyn Room>>,
     taken: usize,
 }
 
 impl Share {
-    pub(super) fn of(room: Arc<dyn Room>) -> Self {
+    /// A share of this room, of which it takes nothing yet.
+    pub fn of(room: Arc<dyn Room>) -> Self {
         Self { room: Some(room), taken: 0 }
     }
 
-    /// Takes or gives back what is missing to so many bytes.
-    pub(super) fn hold(&mut self, held: usize) -> Result<(), Error> {
+    /// Takes or gives back what is missing to so many bytes; the first few are free.
+    pub fn hold(&mut self, held: usize) -> Result<(), Error> {
         let Some(room) = &self.room else { return Ok(()) };
         let wanted = if held > FREE_BYTES { held } else { 0 };
         if wanted < self.taken {

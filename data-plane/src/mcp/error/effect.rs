@@ -28,7 +28,10 @@ impl Error {
             | Self::RequestState(_)
             | Self::Usage { .. } => Effect::Nothing,
             // Whoever made it knew how far the call had come.
-            Self::Execution { effect, .. } | Self::Denied { effect, .. } | Self::Hook { effect } => *effect,
+            Self::Execution { effect, .. }
+            | Self::Denied { effect, .. }
+            | Self::OutOfTime { effect, .. }
+            | Self::Hook { effect } => *effect,
             // The tool had the call, and did not say that it ran to its end.
             Self::UpstreamTimeout { .. }
             | Self::Capabilities { .. }
@@ -44,6 +47,7 @@ impl Error {
         let effect = if tool_failed { Effect::Unknown } else { Effect::Done };
         match self {
             Self::Denied { denial, tool, effect: _ } => Self::Denied { denial, tool, effect },
+            Self::OutOfTime { tool, effect: _ } => Self::OutOfTime { tool, effect },
             Self::Hook { effect: _ } => Self::Hook { effect },
             other => other,
         }

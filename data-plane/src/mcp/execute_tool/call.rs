@@ -1,16 +1,11 @@
-//! How a tool's upstream is called: where, with which headers, until when, and whether twice does harm.
+//! How a tool's upstream is called: where, with which headers, and whether twice does harm.
 
-use std::time::Duration;
-
-use http::HeaderMap;
 use serde::Deserialize;
-use tokio::time::Instant;
+use toolplane_registry::Tool;
 use toolplane_registry::upstream::Header;
 use toolplane_registry::view::Entry;
-use toolplane_registry::{Tool, limits};
 use toolplane_upstream::auth::outgoing_headers;
 use toolplane_upstream::client::Target;
-use toolplane_upstream::limits::call::EXPECTED_TIMEOUT;
 
 use crate::caller::Caller;
 use crate::live::Served;
@@ -28,14 +23,6 @@ pub(super) fn target(served: &Served, caller: &Caller, entry: &Entry, extra: &[H
         protocol: endpoint.protocol,
         domain: Some(domain.clone()),
     }
-}
-
-/// When nobody waits for the answer any more, as far as the caller said so.
-pub(super) fn deadline(headers: &HeaderMap) -> Instant {
-    let left = headers.get(EXPECTED_TIMEOUT).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let left = left.map(Duration::from_millis).filter(|left| !left.is_zero());
-    // The upstream's own limit is far less than this.
-    Instant::now() + left.unwrap_or(limits::MAX_TIME).min(limits::MAX_TIME)
 }
 
 /// Whether the tool says of itself that running it twice is like running it once. Whoever says so falsely harms nobody
@@ -99,18 +86,6 @@ mod tests {
         ] {
             let annotations = annotations.map(|text| RawJson::parse(text).unwrap());
             assert_eq!(is_destructive(&Tool { annotations, ..a_tool("t") }), expected);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_deadline_is_the_callers_where_there_is_one() {
-        let after = |value: Option<&'static str>| {
-            let value = value.map(|text| (EXPECTED_TIMEOUT, http::HeaderValue::from_static(text)));
-            deadline(&value.into_iter().collect()) - Instant::now()
-        };
-        assert_eq!(after(Some("1500")), Duration::from_millis(1500));
-        for none in [None, Some("0"), Some("soon"), Some("-1"), Some("99999999999999")] {
-            assert_eq!(after(none), limits::MAX_TIME, "{none:?}");
         }
     }
 }

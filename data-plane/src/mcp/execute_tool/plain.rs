@@ -42,7 +42,7 @@ impl Executor {
     }
 
     async fn value(&self, entry: &Entry, ran: Ran<'_>) -> Result<RawJson, Error> {
-        let Ran { result, ending } = ran;
+        let Ran { result, mut ending } = ran;
         let ToolResult { content, structured_content, is_error, .. } = result;
         let text = first_text(&content);
         if is_error {

@@ -10,6 +10,7 @@ use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
@@ -57,6 +58,9 @@ struct Shared {
     behavior: Mutex<Behavior>,
     hold: Mutex<Option<Phase>>,
     held: Notify,
+    released: Notify,
+    /// Ends the connections that there are, gracefully, when it is cancelled.
+    winding_up: Mutex<CancellationToken>,
     asked: Mutex<Vec<(&'static str, wire::Call)>>,
     count: watch::Sender<usize>,
     starts: AtomicUsize,
@@ -82,6 +86,8 @@ impl FakeHooks {
             behavior: Mutex::new(Behavior::Well),
             hold: Mutex::default(),
             held: Notify::new(),
+            released: Notify::new(),
+            winding_up: Mutex::default(),
             asked: Mutex::default(),
             count: watch::Sender::new(0),
             starts: AtomicUsize::new(0),
@@ -104,11 +110,18 @@ impl FakeHooks {
     }
 
     pub(crate) async fn start_again(&mut self) {
-        let (socket, shared) = (self.socket(), Arc::clone(&self.shared));
-        let _gone = std::fs::remove_file(&socket);
-        let instance = format!("start {}", shared.starts.fetch_add(1, Ordering::SeqCst));
+        self.shared.starts.fetch_add(1, Ordering::SeqCst);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        self.serve(&runtime).await;
+        self.runtime = Some(runtime);
+    }
+
+    async fn serve(&self, runtime: &Runtime) {
+        let (socket, shared, instance) = (self.socket(), Arc::clone(&self.shared), self.instance());
+        let _gone = std::fs::remove_file(&socket);
+        let winding_up = CancellationToken::new();
+        *shared.winding_up.lock().unwrap() = winding_up.clone();
         let listening = runtime.spawn(async move { UnixListener::bind(&socket).unwrap() }).await.unwrap();
         let resets = Arc::clone(&shared);
         let resetting = MapResultLayer::new(move |answer: Result<http::Response<Body>, Infallible>| {
@@ -122,9 +135,18 @@ impl FakeHooks {
             Server::builder()
                 .layer(resetting)
                 .add_service(HookServiceServer::new(Started { shared, instance }))
-                .serve_with_incoming(UnixListenerStream::new(listening)),
+                .serve_with_incoming_shutdown(
+                    UnixListenerStream::new(listening),
+                    winding_up.cancelled_owned(),
+                ),
         );
-        self.runtime = Some(runtime);
+    }
+
+    /// Winds up the connections that there are, as servers do with old ones, and listens on: it is the same start.
+    pub(crate) async fn wind_up_connections(&self) {
+        let before = self.shared.winding_up.lock().unwrap().clone();
+        self.serve(self.runtime.as_ref().unwrap()).await;
+        before.cancel();
     }
 
     /// Kills it, with every connection.
@@ -164,13 +186,17 @@ impl FakeHooks {
         self.shared.described.load(Ordering::SeqCst)
     }
 
-    /// Answers this phase never again in this start.
+    /// Does not answer the next question of this phase before it is released.
     pub(crate) fn hold(&self, phase: Phase) {
         *self.shared.hold.lock().unwrap() = Some(phase);
     }
 
     pub(crate) async fn held(&self) {
         self.shared.held.notified().await;
+    }
+
+    pub(crate) fn release(&self) {
+        self.shared.released.notify_one();
     }
 
     pub(crate) fn asked(&self) -> Vec<(&'static str, wire::Call)> {
@@ -217,7 +243,7 @@ impl Started {
         let holds = hold.lock().unwrap().take_if(|on| *on == phase).is_some();
         if holds {
             held.notify_one();
-            std::future::pending::<()>().await;
+            self.shared.released.notified().await;
         }
         let behavior = *behavior.lock().unwrap();
         match behavior {

@@ -77,9 +77,11 @@ class Watch:
         self._patience = patience
         self._main = threading.get_ident()
 
-    def start(self) -> None:
-        """Begins to watch the thread that this object was made in."""
-        threading.Thread(target=self._run, daemon=True, name="watch").start()
+    def start(self) -> threading.Thread:
+        """Begins to watch the thread that this object was made in. The thread that watches ends with the loop."""
+        watching = threading.Thread(target=self._run, daemon=True, name="watch")
+        watching.start()
+        return watching
 
     def _run(self) -> None:
         with contextlib.suppress(RuntimeError):
@@ -87,8 +89,13 @@ class Watch:
                 answered = threading.Event()
                 self._loop.call_soon_threadsafe(answered.set)
                 if not answered.wait(self._patience):
+                    # Whatever was to run when a loop is closed never runs.
+                    if self._loop.is_closed():
+                        return
                     self._tell()
-                    answered.wait()
+                    while not answered.wait(self._patience):
+                        if self._loop.is_closed():
+                            return
                     logger.warning("the event loop is free again")
                 time.sleep(self._patience / 5)
 
