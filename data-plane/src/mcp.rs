@@ -19,6 +19,7 @@ pub(crate) mod fuzzing;
 mod get_tool_schema;
 mod instructions;
 mod kept;
+mod pieces;
 mod refresh_registry;
 mod reply;
 mod request_state;
@@ -276,7 +277,7 @@ impl MetaTools {
             REFRESH_REGISTRY => {
                 let Refresh {} = arguments::read(&name, arguments)?;
                 let caller = self.known(caller, meta).await?;
-                Ok(Reply::wrapped(&Box::pin(self.refresher.refresh(served, &caller)).await?).into())
+                Ok(Reply::wrapped(Box::pin(self.refresher.refresh(served, &caller)).await?).into())
             }
             // A name that nobody has is unknown whoever asks.
             _ if self.is_direct && served.snapshot().all().get(&name).is_some() => {

@@ -12,6 +12,7 @@
 
 mod kept;
 pub mod kin;
+mod part;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -21,7 +22,10 @@ use crate::digest::Hasher;
 use crate::snapshot::DomainSnapshot;
 use crate::{Domain, Tool, ToolName};
 
+use self::part::InDomain;
+
 pub use self::kept::Kept;
+pub use self::part::{Form, Part};
 
 /// Longest published name, in characters.
 pub const MAX_PUBLISHED_CHARS: usize = 128;
@@ -46,15 +50,7 @@ pub struct View {
     /// Published names and unambiguous aliases.
     lookup: HashMap<Arc<str>, usize>,
     /// Domains with at least one visible tool.
-    domains: BTreeMap<Domain, Part>,
-    kept: Kept,
-}
-
-/// What of a view belongs to one domain.
-#[derive(Debug, Clone, Default)]
-struct Part {
-    /// In `entries`, ascending.
-    positions: Vec<usize>,
+    domains: BTreeMap<Domain, InDomain>,
     kept: Kept,
 }
 
@@ -142,10 +138,10 @@ impl View {
 
     fn index(entries: Vec<Entry>) -> Self {
         let mut lookup = HashMap::with_capacity(entries.len() * 2);
-        let mut domains: BTreeMap<Domain, Part> = BTreeMap::new();
+        let mut domains: BTreeMap<Domain, InDomain> = BTreeMap::new();
         for (position, entry) in entries.iter().enumerate() {
             lookup.insert(Arc::clone(&entry.name), position);
-            domains.entry(entry.domain.domain().clone()).or_default().positions.push(position);
+            domains.entry(entry.domain.domain().clone()).or_default().whole.positions.push(position);
         }
         let mut aliases: HashMap<Arc<str>, Option<usize>> = HashMap::new();
         for (position, entry) in entries.iter().enumerate() {
@@ -179,7 +175,7 @@ impl View {
     /// The entries of one domain, ordered by published name; `None` when the caller sees none of it.
     pub fn domain(&self, domain: &str) -> Option<impl ExactSizeIterator<Item = &Entry>> {
         #[expect(clippy::indexing_slicing, reason = "`domains` holds positions of `entries` only")]
-        self.domains.get(domain).map(|part| part.positions.iter().map(|position| &self.entries[*position]))
+        self.part(domain, None).map(|part| part.positions.iter().map(|position| &self.entries[*position]))
     }
 
     /// What was made of all of it.
@@ -187,9 +183,13 @@ impl View {
         &self.kept
     }
 
-    /// What was made of one domain; `None` when the caller sees none of it.
-    pub fn kept_of(&self, domain: &str) -> Option<&Kept> {
-        self.domains.get(domain).map(|part| &part.kept)
+    /// One domain, or one of its groups; `None` when the caller sees none of it.
+    pub fn part(&self, domain: &str, group: Option<&str>) -> Option<&Part> {
+        let found = self.domains.get(domain)?;
+        match group {
+            None => Some(&found.whole),
+            Some(group) => found.group(group, &self.entries),
+        }
     }
 
     /// How many tools are visible.

@@ -26,6 +26,7 @@ use toolplane_upstream::connector::Room;
 use tracing::Instrument as _;
 
 use self::checks::{accepts_events, check_media_types, is_rebound};
+use super::pieces::Pieces;
 use super::reply::Outcome;
 use super::second_opinion;
 use super::server::{Passed, Server};
@@ -187,7 +188,7 @@ impl Endpoint {
         let (meta_tools, id) = (Arc::clone(&self.meta_tools), id.to_owned());
         let running = async move { wire::response(&id, &said(meta_tools.call(call).await)) };
         match stream::answer(queue, running.in_current_span(), lost).await {
-            Ok(body) => json(StatusCode::OK, body),
+            Ok(answer) => json(StatusCode::OK, answer),
             Err(events) => events,
         }
     }
@@ -247,6 +248,9 @@ impl IntoResponse for Denial {
     }
 }
 
-fn json(status: StatusCode, body: Vec<u8>) -> Response {
-    (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
+fn json(status: StatusCode, answer: impl Into<Pieces>) -> Response {
+    let mut response = Response::new(answer.into().into_body());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+    response
 }

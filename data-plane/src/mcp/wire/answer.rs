@@ -3,14 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::mcp::pieces::Pieces;
 use crate::mcp::reply::Outcome;
-
-#[derive(Serialize)]
-struct Response<'a> {
-    jsonrpc: &'static str,
-    id: &'a RawValue,
-    result: &'a Outcome,
-}
 
 #[derive(Serialize)]
 struct Failure<'a> {
@@ -26,12 +20,14 @@ struct FailureBody<'a> {
 }
 
 /// A successful response.
-pub(in crate::mcp) fn response(id: &RawValue, result: &Outcome) -> Vec<u8> {
-    // Room for all of it: answers are long, and growing copies what is there.
-    written_into(
-        Vec::with_capacity(id.get().len() + result.length()),
-        &Response { jsonrpc: "2.0", id, result },
-    )
+pub(in crate::mcp) fn response(id: &RawValue, result: &Outcome) -> Pieces {
+    let mut out = Pieces::new();
+    out.put(r#"{"jsonrpc":"2.0","id":"#);
+    out.put(id.get());
+    out.put(r#","result":"#);
+    result.write(&mut out);
+    out.put("}");
+    out
 }
 
 /// An error response.
@@ -40,15 +36,10 @@ pub(in crate::mcp) fn failure(id: Option<&RawValue>, code: i32, message: &str) -
 }
 
 /// A message as bytes.
-pub(in crate::mcp) fn written(message: &impl Serialize) -> Vec<u8> {
-    written_into(Vec::with_capacity(128), message)
-}
-
 #[expect(
     clippy::expect_used,
     reason = "messages have string keys and hold valid JSON; memory takes any write"
 )]
-fn written_into(mut out: Vec<u8>, message: &impl Serialize) -> Vec<u8> {
-    serde_json::to_writer(&mut out, message).expect("a message is serializable");
-    out
+pub(in crate::mcp) fn written(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).expect("a message is serializable")
 }
