@@ -52,6 +52,7 @@ pub(crate) struct Endpoint {
     max_body_bytes: usize,
     /// Only this machine can connect, so a browser with another name for it is being tricked.
     on_loopback: bool,
+    asks_for_tool_header: bool,
     asks_about_every_call: bool,
 }
 
@@ -82,6 +83,7 @@ impl Endpoint {
             meta_tools,
             max_body_bytes: options.max_body_bytes,
             on_loopback,
+            asks_for_tool_header: options.asks_for_tool_header,
             asks_about_every_call: options.asks_about_every_call,
         }
     }
@@ -202,12 +204,14 @@ impl Endpoint {
         params: &CallParams<'_>,
         id: &RawValue,
     ) -> Result<HeaderMap, Response> {
-        if !self.asks_about_every_call && !second_opinion::is_needed(&parts.headers, params, id) {
+        let call = second_opinion::Call { headers: &parts.headers, params, id };
+        let names_tool = call.names_tool(self.asks_for_tool_header);
+        if !self.asks_about_every_call && !call.is_doubtful(names_tool) {
             return Ok(parts.headers);
         }
+        let shell = call.shell(names_tool);
         let (passed, headers) = (Passed::default(), parts.headers.clone());
         parts.extensions.insert(passed.clone());
-        let shell = second_opinion::shell(params, id);
         let response = hand_over(&self.rmcp, parts, Bytes::from(shell)).await;
         if passed.is_set() { Ok(headers) } else { Err(response) }
     }
