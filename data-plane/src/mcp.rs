@@ -19,6 +19,7 @@ pub(crate) mod fuzzing;
 mod get_tool_schema;
 mod instructions;
 mod kept;
+mod pieces;
 mod refresh_registry;
 mod reply;
 mod request_state;
@@ -62,6 +63,7 @@ use crate::output_guard::Guard;
 #[derive(Debug)]
 pub(crate) struct MetaTools {
     live: Arc<Live>,
+    definitions: Vec<Tool>,
     executor: Executor,
     refresher: Refresher,
     error_results: ErrorResults,
@@ -130,6 +132,7 @@ impl MetaTools {
         let Parts { client, guard, hooks, code_mode } = parts;
         Self {
             live: Arc::clone(live),
+            definitions: definitions::tools(options.asks_for_tool_header),
             executor: Executor {
                 client: Limited::new(client),
                 guard,
@@ -165,7 +168,7 @@ impl MetaTools {
 
     /// What a client can list.
     pub(crate) async fn tools(&self, caller: Caller) -> Vec<Tool> {
-        let mut tools = definitions::tools().to_vec();
+        let mut tools = self.definitions.clone();
         let served = self.live.load();
         let code_mode = self.code_mode.as_ref().filter(|_| !served.snapshot().settings().code_mode.deny);
         if code_mode.is_none() && !self.is_direct {
@@ -183,11 +186,11 @@ impl MetaTools {
         tools
     }
 
-    /// A meta-tool as it is defined for everybody.
+    /// A meta-tool as calls are checked against it.
     pub(crate) fn definition(&self, name: &str) -> Option<Tool> {
         let code_mode = self.code_mode.as_ref().filter(|_| name == EXECUTE_CODE);
         let code_tool = code_mode.map(|code_mode| code_tool::definition(&code_mode.settings().limits, None));
-        code_tool.or_else(|| definitions::tools().iter().find(|tool| tool.name == name).cloned())
+        code_tool.or_else(|| definitions::checked().iter().find(|tool| tool.name == name).cloned())
     }
 
     /// What a client is told when it connects.
@@ -276,7 +279,7 @@ impl MetaTools {
             REFRESH_REGISTRY => {
                 let Refresh {} = arguments::read(&name, arguments)?;
                 let caller = self.known(caller, meta).await?;
-                Ok(Reply::wrapped(&Box::pin(self.refresher.refresh(served, &caller)).await?).into())
+                Ok(Reply::wrapped(Box::pin(self.refresher.refresh(served, &caller)).await?).into())
             }
             // A name that nobody has is unknown whoever asks.
             _ if self.is_direct && served.snapshot().all().get(&name).is_some() => {

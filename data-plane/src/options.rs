@@ -83,6 +83,8 @@ pub struct Options {
     pub answer_stall_timeout: Duration,
     /// Counts the node as ready even where every domain is empty.
     pub ready_without_tools: bool,
+    /// Whether callers of the 2026-07-28 revision repeat in a header which tool is to run, for load balancers.
+    pub asks_for_tool_header: bool,
     /// Has `rmcp` judge even those calls that it certainly accepts: slower, and otherwise the same.
     pub asks_about_every_call: bool,
     /// Hooks, in the order in which they are asked.
@@ -129,6 +131,7 @@ impl Default for Options {
             connection_idle_timeout: Duration::from_secs(75),
             answer_stall_timeout: Duration::from_secs(30),
             ready_without_tools: false,
+            asks_for_tool_header: true,
             asks_about_every_call: false,
             hooks: Vec::new(),
             keep_visibility: Keep::default(),

@@ -50,7 +50,8 @@ pub(super) async fn run(setting: &Setting) -> anyhow::Result<Section> {
     let method = format!(
         "One node by itself, as for *Memory of a node under load*; {STEPS} times {step} calls over 256 connections, each \
          time on new ones, as fast as they are answered, and at most {BOUND} s in all. Memory is read between two \
-         runs, when every connection has been closed."
+         runs, when every connection has been closed. What the node has freed and the allocator of the C library keeps \
+         for the next burst counts, and grows by steps with the largest burst so far: see the README."
     );
     let title = "Memory of a node over a million calls".to_owned();
     Ok(Section { id: "call/million", title, method, table })

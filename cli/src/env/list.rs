@@ -157,6 +157,8 @@ variables! {
         "Instructions of the MCP handshake, in place of the built-in ones."
     INSTRUCTIONS_SCOPE = "TOOLPLANE_INSTRUCTIONS_SCOPE", Node, "`caller`";
         "Which domains the built-in instructions name: those that the `caller` sees, or `all`, also where hooks hide some."
+    TOOL_HEADER = "TOOLPLANE_TOOL_HEADER", Node, "`true`";
+        "Whether clients of the revision 2026-07-28 have to say in the header `Mcp-Param-Tool` which tool `execute_tool` is to run, so that load balancers can route by it; `false` lets it be missing, for clients that list no tools before they call one."
     GATEWAY_ERROR_RESULTS = "GATEWAY_ERROR_RESULTS", Node, "`flagged`";
         "`plain`: errors of meta-tools come as ordinary results, without `isError`."
     GATEWAY_OUTPUT_GUARD = "GATEWAY_OUTPUT_GUARD", Node, "`off`";

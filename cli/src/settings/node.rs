@@ -94,6 +94,7 @@ impl Node {
                 .unwrap_or(defaults.answer_stall_timeout),
             drain_timeout: reader.seconds(&env::DRAIN_TIMEOUT).unwrap_or(defaults.drain_timeout),
             ready_without_tools: reader.flag(&env::READY_WITHOUT_TOOLS, false),
+            asks_for_tool_header: reader.flag(&env::TOOL_HEADER, true),
             code_mode: code_mode::read(reader),
             hooks: hooks::services(reader),
             keep_visibility: hooks::keep(reader),

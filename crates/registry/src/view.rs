@@ -13,6 +13,7 @@
 mod folded;
 mod kept;
 pub mod kin;
+mod part;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -23,7 +24,10 @@ use crate::snapshot::DomainSnapshot;
 use crate::{Domain, Tool, ToolName};
 
 pub(crate) use self::folded::Folded;
+use self::part::InDomain;
+
 pub use self::kept::Kept;
+pub use self::part::{Form, Part};
 
 /// Longest published name, in characters.
 pub const MAX_PUBLISHED_CHARS: usize = 128;
@@ -54,15 +58,7 @@ pub struct View {
     /// Published names and unambiguous aliases.
     lookup: HashMap<Arc<str>, usize>,
     /// Domains with at least one visible tool.
-    domains: BTreeMap<Domain, Part>,
-    kept: Kept,
-}
-
-/// What of a view belongs to one domain.
-#[derive(Debug, Clone, Default)]
-struct Part {
-    /// In `entries`, ascending.
-    positions: Vec<usize>,
+    domains: BTreeMap<Domain, InDomain>,
     kept: Kept,
 }
 
@@ -150,10 +146,10 @@ impl View {
 
     fn index(entries: Vec<Entry>) -> Self {
         let mut lookup = HashMap::with_capacity(entries.len() * 2);
-        let mut domains: BTreeMap<Domain, Part> = BTreeMap::new();
+        let mut domains: BTreeMap<Domain, InDomain> = BTreeMap::new();
         for (position, entry) in entries.iter().enumerate() {
             lookup.insert(Arc::clone(&entry.name), position);
-            domains.entry(entry.domain.domain().clone()).or_default().positions.push(position);
+            domains.entry(entry.domain.domain().clone()).or_default().whole.positions.push(position);
         }
         let mut aliases: HashMap<Arc<str>, Option<usize>> = HashMap::new();
         for (position, entry) in entries.iter().enumerate() {
@@ -187,12 +183,12 @@ impl View {
     /// The entries of one domain, ordered by published name; `None` when the caller sees none of it.
     pub fn domain(&self, domain: &str) -> Option<impl ExactSizeIterator<Item = &Entry>> {
         #[expect(clippy::indexing_slicing, reason = "`domains` holds positions of `entries` only")]
-        self.domains.get(domain).map(|part| part.positions.iter().map(|position| &self.entries[*position]))
+        self.part(domain, None).map(|part| part.positions.iter().map(|position| &self.entries[*position]))
     }
 
     /// Where the entries of one domain are, ascending.
     pub fn positions_of(&self, domain: &str) -> &[usize] {
-        self.domains.get(domain).map_or(&[], |part| &part.positions)
+        self.domains.get(domain).map_or(&[], |part| &part.whole.positions)
     }
 
     /// What was made of all of it.
@@ -200,9 +196,13 @@ impl View {
         &self.kept
     }
 
-    /// What was made of one domain; `None` when the caller sees none of it.
-    pub fn kept_of(&self, domain: &str) -> Option<&Kept> {
-        self.domains.get(domain).map(|part| &part.kept)
+    /// One domain, or one of its groups; `None` when the caller sees none of it.
+    pub fn part(&self, domain: &str, group: Option<&str>) -> Option<&Part> {
+        let found = self.domains.get(domain)?;
+        match group {
+            None => Some(&found.whole),
+            Some(group) => found.group(group, &self.entries),
+        }
     }
 
     /// How many tools are visible.

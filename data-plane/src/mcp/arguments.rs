@@ -74,6 +74,11 @@ pub(crate) fn read<T: DeserializeOwned>(meta_tool: &str, arguments: Option<&RawJ
 }
 
 impl Discover {
+    /// What to search for, unless that is blank.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.query.as_deref().filter(|query| !query.trim().is_empty())
+    }
+
     /// Refuses a query that would cost too much.
     pub(crate) fn checked(self) -> Result<Self, Error> {
         if self.query.as_ref().is_some_and(|query| query.len() > MAX_QUERY_BYTES) {

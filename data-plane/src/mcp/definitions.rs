@@ -17,24 +17,28 @@ pub(crate) const REFRESH_REGISTRY: &str = "refresh_registry";
 /// without reading the body.
 pub(crate) const TOOL_HEADER: &str = "mcp-param-tool";
 
-static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
-    #[expect(clippy::expect_used, reason = "constants; a test reads them")]
-    serde_json::from_value(definitions()).expect("the definitions are tools")
-});
+static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| tools(true));
 
-/// All meta-tools.
-pub(crate) fn tools() -> &'static [Tool] {
+/// All meta-tools as calls are checked against them: what is in [`TOOL_HEADER`] has to be right.
+pub(crate) fn checked() -> &'static [Tool] {
     &TOOLS
+}
+
+/// All meta-tools as they are listed; whether callers are asked for [`TOOL_HEADER`].
+#[expect(clippy::expect_used, reason = "constants; a test reads them")]
+pub(crate) fn tools(asks_for_header: bool) -> Vec<Tool> {
+    let mut execute_tool = execute_tool();
+    if asks_for_header && let Some(name) = execute_tool.pointer_mut("/inputSchema/properties/tool_name") {
+        name["x-mcp-header"] = "Tool".into();
+    }
+    let all = json!([discover_tools(), get_tool_schema(), execute_tool, refresh_registry()]);
+    serde_json::from_value(all).expect("the definitions are tools")
 }
 
 /// The name as a constant, where it is one of ours.
 pub(crate) fn known(name: &str) -> Option<&'static str> {
     let names = [DISCOVER_TOOLS, GET_TOOL_SCHEMA, EXECUTE_TOOL, REFRESH_REGISTRY, EXECUTE_CODE];
     names.into_iter().find(|known| *known == name)
-}
-
-fn definitions() -> Value {
-    json!([discover_tools(), get_tool_schema(), execute_tool(), refresh_registry()])
 }
 
 fn discover_tools() -> Value {
@@ -79,11 +83,7 @@ fn execute_tool() -> Value {
         "inputSchema": {
             "type": "object",
             "properties": {
-                "tool_name": {
-                    "type": "string",
-                    "description": "As discover_tools spells it.",
-                    "x-mcp-header": "Tool",
-                },
+                "tool_name": { "type": "string", "description": "As discover_tools spells it." },
                 "arguments": {
                     "anyOf": [{ "type": "object", "additionalProperties": true }, { "type": "null" }],
                     "default": null,
@@ -141,10 +141,15 @@ mod tests {
 
     #[test]
     fn the_definitions_are_tools_in_a_fixed_order() {
-        let names: Vec<_> = tools().iter().map(|tool| tool.name.as_ref()).collect();
-        assert_eq!(names, [DISCOVER_TOOLS, GET_TOOL_SCHEMA, EXECUTE_TOOL, REFRESH_REGISTRY]);
-        for tool in tools() {
-            assert!(tool.annotations.is_some() && tool.meta.is_some() && tool.description.is_some());
+        for asks_for_header in [true, false] {
+            let tools = tools(asks_for_header);
+            let names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
+            assert_eq!(names, [DISCOVER_TOOLS, GET_TOOL_SCHEMA, EXECUTE_TOOL, REFRESH_REGISTRY]);
+            for tool in &tools {
+                assert!(tool.annotations.is_some() && tool.meta.is_some() && tool.description.is_some());
+            }
+            let schemas = serde_json::to_string(&tools).unwrap();
+            assert_eq!(schemas.matches(r#""x-mcp-header":"Tool""#).count(), usize::from(asks_for_header));
         }
     }
 }

@@ -41,8 +41,7 @@ pub(super) fn tools(view: &View) -> impl Iterator<Item = Tool> {
 /// A result as the upstream sent it.
 pub(super) fn reply(result: ToolResult) -> Reply {
     let ToolResult { content, structured_content, is_error, meta, extra } = result;
-    let mut reply = Reply::text("");
-    reply.content = content;
+    let mut reply = Reply::blocks(content);
     reply.structured = structured_content;
     reply.is_error = is_error;
     reply.meta = meta;

@@ -88,41 +88,34 @@ pub(crate) async fn answer(
     arguments: &Discover,
     is_for_code: bool,
 ) -> Result<(Reply, usize), Error> {
-    let view = caller.view(served, scope(arguments)).await?;
-    if is_for_code && arguments.format == Some(Format::Signatures) {
-        // What a program calls a tool depends on everything that its caller sees.
-        let whole = if view.is_part() { caller.view(served, Scope::All).await? } else { view };
-        let Found { text, count } = discover_as(&whole, arguments, Some(&Bindings::of(&whole)))?;
-        return Ok((Reply::wrapped(&text), count));
-    }
-    match kept::discovered(&view, arguments) {
+    let is_for_code = is_for_code && arguments.format == Some(Format::Signatures);
+    // What a program calls a tool depends on everything that its caller sees.
+    let scope = if is_for_code { Scope::All } else { scope(arguments) };
+    let view = caller.view(served, scope).await?;
+    match kept::discovered(&view, arguments, is_for_code) {
         // Which domains there are instead takes a look at all of them.
         Err(Error::DomainNotFound { .. }) if view.is_part() => {
-            kept::discovered(&*caller.view(served, Scope::All).await?, arguments)
+            kept::discovered(&*caller.view(served, Scope::All).await?, arguments, is_for_code)
         }
         other => other,
     }
 }
 
 fn scope(arguments: &Discover) -> Scope<'_> {
-    let Discover { domain, group: _, query, format: _ } = arguments;
-    match (query.as_deref().filter(|query| !query.trim().is_empty()), domain.as_deref()) {
+    match (arguments.query(), arguments.domain.as_deref()) {
         (Some(query), _) => Scope::Search(query),
         (None, Some(domain)) => Scope::Domain(domain),
         (None, None) => Scope::All,
     }
 }
 
-/// Answers from what the caller sees.
-pub(crate) fn discover(view: &View, arguments: &Discover) -> Result<Found, Error> {
-    discover_as(view, arguments, None)
-}
-
-/// The same with signatures as programs call them, where there is code mode.
-fn discover_as(view: &View, arguments: &Discover, bindings: Option<&Bindings<'_>>) -> Result<Found, Error> {
-    let Discover { domain, group, query, format } = arguments;
+/// Answers from what the caller sees; signatures are as programs call them, where it is for these.
+pub(crate) fn discover(view: &View, arguments: &Discover, is_for_code: bool) -> Result<Found, Error> {
+    let Discover { domain, group, query: _, format } = arguments;
     let format = format.unwrap_or_default();
-    if let Some(query) = query.as_deref().filter(|query| !query.trim().is_empty()) {
+    let bindings = is_for_code.then(|| Bindings::of(view));
+    let bindings = bindings.as_ref();
+    if let Some(query) = arguments.query() {
         return Ok(search(view, query, format, bindings));
     }
     let Some(domain) = domain.as_deref() else { return Ok(summary(view)) };
@@ -257,7 +250,7 @@ mod tests {
     fn ask(domain: Option<&str>, group: Option<&str>, query: Option<&str>) -> Result<Found, Error> {
         let own = |text: Option<&str>| text.map(ToOwned::to_owned);
         let arguments = Discover { domain: own(domain), group: own(group), query: own(query), format: None };
-        discover(snapshot().all(), &arguments)
+        discover(snapshot().all(), &arguments, false)
     }
 
     #[test]
@@ -308,9 +301,9 @@ mod tests {
             ..Discover::default()
         };
         let snapshot = snapshot();
-        assert!(discover(snapshot.all(), &arguments(None)).unwrap().text.starts_with('{'));
-        assert_eq!(discover(snapshot.all(), &arguments(Some("zzz"))).unwrap().text, "");
-        let text = discover(snapshot.all(), &arguments(Some("search"))).unwrap().text;
+        assert!(discover(snapshot.all(), &arguments(None), false).unwrap().text.starts_with('{'));
+        assert_eq!(discover(snapshot.all(), &arguments(Some("zzz")), false).unwrap().text, "");
+        let text = discover(snapshot.all(), &arguments(Some("search")), false).unwrap().text;
         assert_eq!(text.split("\n\n").count(), 2);
     }
 }

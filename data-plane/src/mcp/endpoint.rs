@@ -4,17 +4,19 @@
 //! `rmcp`, and so does the shell of a call of the 2026-07-28 revision whose headers and metadata need its verdict.
 //! Keeps no session.
 
+mod body;
+mod checks;
+
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::value::RawValue;
@@ -24,6 +26,8 @@ use toolplane_upstream::client::Listen;
 use toolplane_upstream::connector::Room;
 use tracing::Instrument as _;
 
+use self::checks::{accepts_events, check_media_types, is_rebound};
+use super::pieces::Pieces;
 use super::reply::Outcome;
 use super::second_opinion;
 use super::server::{Passed, Server};
@@ -32,10 +36,8 @@ use super::wire::{self, CallParams, Message};
 use super::{Call, Extras, MetaTools};
 use crate::caller::Caller;
 use crate::metrics::Limit;
-use crate::options::{Options, is_loopback_host};
+use crate::options::Options;
 
-/// How long a client may take to send a body, so that nobody holds memory by sending slowly.
-const BODY_DEADLINE: Duration = Duration::from_mins(1);
 const JSON: &str = "application/json";
 /// What `rmcp` wants to read in `Accept`; we answer JSON to whoever can read it.
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -51,6 +53,7 @@ pub(crate) struct Endpoint {
     max_body_bytes: usize,
     /// Only this machine can connect, so a browser with another name for it is being tricked.
     on_loopback: bool,
+    asks_for_tool_header: bool,
     asks_about_every_call: bool,
 }
 
@@ -81,6 +84,7 @@ impl Endpoint {
             meta_tools,
             max_body_bytes: options.max_body_bytes,
             on_loopback,
+            asks_for_tool_header: options.asks_for_tool_header,
             asks_about_every_call: options.asks_about_every_call,
         }
     }
@@ -119,7 +123,7 @@ impl Endpoint {
             return Err(Denial::rpc(StatusCode::NOT_FOUND, None, wire::NO_SESSION, reason));
         }
         let (parts, body) = request.into_parts();
-        let body = read(body, self.max_body_bytes).await.inspect_err(|denial| self.note(denial))?;
+        let body = body::read(body, self.max_body_bytes).await.inspect_err(|denial| self.note(denial))?;
         let message = Message::read(&body).map_err(|refusal| {
             Denial::rpc(StatusCode::BAD_REQUEST, None, refusal.code(), &refusal.to_string())
         })?;
@@ -197,7 +201,7 @@ impl Endpoint {
         let (meta_tools, id) = (Arc::clone(&self.meta_tools), id.to_owned());
         let running = async move { wire::response(&id, &said(meta_tools.call(call).await)) };
         match stream::answer(queue, running.in_current_span(), lost).await {
-            Ok(body) => json(StatusCode::OK, body),
+            Ok(answer) => json(StatusCode::OK, answer),
             Err(events) => events,
         }
     }
@@ -211,12 +215,14 @@ impl Endpoint {
         params: &CallParams<'_>,
         id: &RawValue,
     ) -> Result<HeaderMap, Response> {
-        if !self.asks_about_every_call && !second_opinion::is_needed(&parts.headers, params, id) {
+        let call = second_opinion::Call { headers: &parts.headers, params, id };
+        let names_tool = call.names_tool(self.asks_for_tool_header);
+        if !self.asks_about_every_call && !call.is_doubtful(names_tool) {
             return Ok(parts.headers);
         }
+        let shell = call.shell(names_tool);
         let (passed, headers) = (Passed::default(), parts.headers.clone());
         parts.extensions.insert(passed.clone());
-        let shell = second_opinion::shell(params, id);
         let response = hand_over(&self.rmcp, parts, Bytes::from(shell)).await;
         if passed.is_set() { Ok(headers) } else { Err(response) }
     }
@@ -257,126 +263,9 @@ impl IntoResponse for Denial {
     }
 }
 
-async fn read<B>(body: B, limit: usize) -> Result<Bytes, Denial>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-{
-    let read = tokio::time::timeout(BODY_DEADLINE, collect(body, limit)).await;
-    read.unwrap_or(Err(Denial::Http(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")))
-}
-
-/// All of a body. What comes in one piece, as nearly everything does, is not copied.
-async fn collect<B>(mut body: B, limit: usize) -> Result<Bytes, Denial>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-{
-    let mut first = Bytes::new();
-    let mut whole = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Denial::Http(StatusCode::BAD_REQUEST, "the body broke off"))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len().max(whole.len()) + data.len() > limit {
-            let reason = "the body is larger than this node accepts";
-            return Err(Denial::Http(StatusCode::PAYLOAD_TOO_LARGE, reason));
-        }
-        if first.is_empty() {
-            first = data;
-            continue;
-        }
-        if whole.is_empty() {
-            whole.extend_from_slice(&first);
-        }
-        whole.extend_from_slice(&data);
-    }
-    Ok(if whole.is_empty() { first } else { whole.into() })
-}
-
-fn check_media_types(headers: &HeaderMap) -> Result<(), Denial> {
-    let content_type =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case(JSON) {
-        return Err(Denial::Http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json"));
-    }
-    let acceptable = |range: &str| {
-        let essence = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        matches!(essence.as_str(), "*/*" | "application/*" | JSON | "text/event-stream")
-    };
-    let mut accepted = headers.get_all(header::ACCEPT).iter().peekable();
-    let accepts_anything = accepted.peek().is_none();
-    let accepts_ours =
-        accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(acceptable);
-    if accepts_anything || accepts_ours {
-        return Ok(());
-    }
-    Err(Denial::Http(StatusCode::NOT_ACCEPTABLE, "the client must accept application/json"))
-}
-
-/// Whether the client says by name that it reads event streams.
-fn accepts_events(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|range| {
-        range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
-    })
-}
-
-/// Whether a browser reached a loopback address under somebody else's name, or for somebody else's page.
-fn is_rebound(uri: &Uri, headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    let authority = host.or_else(|| uri.authority().map(http::uri::Authority::as_str));
-    let host_is_ours = authority
-        .and_then(|text| text.parse::<http::uri::Authority>().ok())
-        .is_some_and(|authority| is_loopback_host(authority.host()));
-    let origin_is_ours = origin
-        .to_str()
-        .ok()
-        .and_then(|text| text.parse::<Uri>().ok())
-        .is_some_and(|uri| uri.host().is_some_and(is_loopback_host));
-    !(host_is_ours && origin_is_ours)
-}
-
-fn json(status: StatusCode, body: Vec<u8>) -> Response {
-    (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect()
-    }
-
-    #[test]
-    fn browsers_on_other_names_are_refused_and_programs_are_not() {
-        for (pairs, rebound) in [
-            (&[("host", "evil.example")][..], false),
-            (&[("host", "evil.example"), ("origin", "http://evil.example")], true),
-            (&[("host", "127.0.0.1:8000"), ("origin", "http://evil.example")], true),
-            (&[("host", "127.0.0.1:8000"), ("origin", "null")], true),
-            (&[("host", "localhost:8000"), ("origin", "http://localhost:3000")], false),
-            (&[("host", "[::1]:8000"), ("origin", "http://[::1]:8000")], false),
-        ] {
-            assert_eq!(is_rebound(&Uri::from_static("/mcp"), &headers(pairs)), rebound, "{pairs:?}");
-        }
-    }
-
-    #[test]
-    fn media_types_are_read_leniently() {
-        let json = ("content-type", "Application/JSON; charset=utf-8");
-        for accept in ["*/*", "application/json", "text/html, application/*;q=0.5", "text/event-stream"] {
-            assert!(check_media_types(&headers(&[json, ("accept", accept)])).is_ok(), "{accept}");
-        }
-        assert!(check_media_types(&headers(&[json])).is_ok());
-        let refused = |pairs: &[(&'static str, &'static str)]| {
-            check_media_types(&headers(pairs)).unwrap_err().into_response().status()
-        };
-        assert_eq!(refused(&[json, ("accept", "text/html")]), StatusCode::NOT_ACCEPTABLE);
-        assert_eq!(refused(&[("content-type", "text/plain")]), StatusCode::UNSUPPORTED_MEDIA_TYPE);
-        assert_eq!(refused(&[]), StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    }
+fn json(status: StatusCode, answer: impl Into<Pieces>) -> Response {
+    let mut response = Response::new(answer.into().into_body());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+    response
 }

@@ -112,7 +112,7 @@ fn failed(failure: &Failure, stdout: &str, truncated: bool, calls: Vec<Step<'_>>
         calls,
     };
     // A program that failed was always marked as an error.
-    Reply::failure(&to_text(&body), ErrorResults::IsError)
+    Reply::failure(to_text(&body), ErrorResults::IsError)
 }
 
 fn steps<'a>(calls: &'a [Call], names: &'a [String]) -> Vec<Step<'a>> {

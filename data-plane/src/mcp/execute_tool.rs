@@ -185,8 +185,8 @@ impl Executor {
             envelope(&self.guard, ending.entry, text)?
         };
         let text = ending.after(text, is_error).await?;
-        let mut reply = if is_error { Reply::failure(&text, self.error_results) } else { Reply::text(&text) };
-        reply.content.extend(others);
+        let mut reply = if is_error { Reply::failure(text, self.error_results) } else { Reply::text(text) };
+        reply.content = others;
         reply.structured = structured_content;
         reply.meta = meta;
         reply.extra = extra.into_iter().collect();

@@ -47,8 +47,8 @@ pub(crate) fn read_view(view: &View) {
     for format in [Format::Schema, Format::Signatures] {
         let ask = |domain: Option<&str>, group: Option<&str>, query: Option<&str>| {
             let [domain, group, query] = [domain, group, query].map(|text| text.map(ToOwned::to_owned));
-            let found =
-                discover_tools::discover(view, &Discover { domain, group, query, format: Some(format) });
+            let asked = Discover { domain, group, query, format: Some(format) };
+            let found = discover_tools::discover(view, &asked, false);
             match (found, format) {
                 (Ok(found), Format::Schema) => check(found.text.as_bytes()),
                 (Ok(_), Format::Signatures) => {}

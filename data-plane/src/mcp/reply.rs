@@ -1,41 +1,46 @@
 //! What a meta-tool answers: a tool result made of raw parts.
 
+mod write;
+
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use toolplane_registry::RawJson;
 
 use super::error::Error;
 use super::text::to_text;
 use crate::options::ErrorResults;
 
-/// What is written around the parts of a result, in bytes.
-const AROUND: usize = 192;
-
 /// A tool result. Parts that came from an upstream are kept as they were sent.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
-    /// Required since the 2026-07-28 revision, unknown before it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result_type: Option<&'static str>,
+    /// Whether it says that it is complete: required since the 2026-07-28 revision, unknown before it.
+    says_type: bool,
+    /// The first block of the content; absent where all of them are an upstream's.
+    text: Option<Text>,
+    /// Whether the text is said in structured form, too.
+    wraps: bool,
+    /// What follows the text.
     pub(crate) content: Vec<RawJson>,
-    #[serde(rename = "structuredContent", skip_serializing_if = "Option::is_none")]
     pub(crate) structured: Option<RawJson>,
     pub(crate) is_error: bool,
     /// Whether it tells of a failure, marked as an error or not.
-    #[serde(skip)]
     is_failure: bool,
-    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
     pub(crate) meta: Option<RawJson>,
     /// Members of an upstream's result that nobody here knows.
-    #[serde(flatten)]
     pub(crate) extra: BTreeMap<String, RawJson>,
 }
 
+/// The text of a reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Text {
+    /// Of this reply alone.
+    Own(String),
+    /// As a JSON string that others have as well.
+    Shared(RawJson),
+}
+
 /// How a call ended.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     /// With a result.
     Complete(Reply),
@@ -53,14 +58,6 @@ impl Outcome {
     /// Whether it tells of a failure, in whatever form errors come back.
     pub(crate) fn is_failure(&self) -> bool {
         matches!(self, Self::Complete(Reply { is_failure: true, .. }))
-    }
-
-    /// About how long it is when it is written, with what is around it; not less.
-    pub(crate) fn length(&self) -> usize {
-        match self {
-            Self::Complete(reply) => reply.length(),
-            Self::InputRequired(whole) => AROUND + whole.as_str().len(),
-        }
     }
 
     /// The same in the form that the 2026-07-28 revision asks for.
@@ -86,50 +83,32 @@ impl Outcome {
     }
 }
 
-#[derive(Serialize)]
-struct TextBlock<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    text: &'a str,
-}
-
-#[derive(Serialize)]
-struct Wrapped<'a> {
-    result: &'a str,
-}
-
 impl Reply {
     /// A result of one text.
-    pub(crate) fn text(text: &str) -> Self {
-        Self { content: vec![text_block(text)], ..Self::empty() }
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::of(Some(Text::Own(text.into())))
     }
 
     /// A result of one text that also says it in structured form, for meta-tools whose output schema says so.
-    pub(crate) fn wrapped(text: &str) -> Self {
-        Self { structured: Some(raw(&Wrapped { result: text })), ..Self::text(text) }
+    pub(crate) fn wrapped(text: impl Into<String>) -> Self {
+        Self { wraps: true, ..Self::text(text) }
     }
 
-    /// Content and structured content of one that succeeded, to make it again of.
-    pub(crate) fn into_parts(self) -> Vec<RawJson> {
-        self.content.into_iter().chain(self.structured).collect()
+    /// The same of a text that is kept as a JSON string. It is shared, not copied.
+    pub(crate) fn wrapped_string(text: RawJson) -> Self {
+        Self { wraps: true, ..Self::of(Some(Text::Shared(text))) }
     }
 
-    /// What [`Reply::wrapped`] was before it was taken into parts. They are shared, not copied.
-    pub(crate) fn of_parts(parts: &[RawJson]) -> Self {
-        let (content, structured) = parts.split_at(parts.len().min(1));
-        Self { content: content.to_vec(), structured: structured.first().cloned(), ..Self::empty() }
+    /// A result of these blocks.
+    pub(crate) fn blocks(content: Vec<RawJson>) -> Self {
+        Self { content, ..Self::of(None) }
     }
 
-    fn length(&self) -> usize {
-        let parts = self.content.iter().chain(&self.structured).chain(&self.meta);
-        let parts: usize = parts.map(|part| part.as_str().len() + 1).sum();
-        let extra = self.extra.iter().map(|(key, value)| key.len() + 4 + value.as_str().len());
-        AROUND + parts + extra.sum::<usize>()
-    }
-
-    fn empty() -> Self {
+    fn of(text: Option<Text>) -> Self {
         Self {
-            result_type: None,
+            says_type: false,
+            text,
+            wraps: false,
             content: Vec::new(),
             structured: None,
             is_error: false,
@@ -141,11 +120,11 @@ impl Reply {
 
     /// The same in the form that the 2026-07-28 revision asks for.
     pub(crate) fn complete(self) -> Self {
-        Self { result_type: Some("complete"), ..self }
+        Self { says_type: true, ..self }
     }
 
     /// A failure that the tool itself reports, in whatever form errors come back.
-    pub(crate) fn failure(text: &str, form: ErrorResults) -> Self {
+    pub(crate) fn failure(text: impl Into<String>, form: ErrorResults) -> Self {
         Self { is_error: form == ErrorResults::IsError, is_failure: true, ..Self::text(text) }
     }
 
@@ -159,21 +138,13 @@ impl Reply {
             }
         };
         let text = to_text(&error.body());
-        Self { is_error, is_failure: true, ..if wraps { Self::wrapped(&text) } else { Self::text(&text) } }
+        Self { is_error, is_failure: true, wraps, ..Self::text(text) }
     }
-}
-
-fn text_block(text: &str) -> RawJson {
-    raw(&TextBlock { kind: "text", text })
-}
-
-#[expect(clippy::expect_used, reason = "structs of strings always serialize")]
-fn raw(value: &impl Serialize) -> RawJson {
-    serde_json::value::to_raw_value(value).expect("strings are JSON").into()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::write::tests::written;
     use super::*;
 
     #[test]
@@ -181,7 +152,7 @@ mod tests {
         let error = Error::Upstream { tool: "t".to_owned(), text: "no".to_owned() };
         for (form, marked) in [(ErrorResults::IsError, true), (ErrorResults::Plain, false)] {
             let outcome = Outcome::from(Reply::error(&error, form, false));
-            let sent = serde_json::to_value(&outcome).unwrap();
+            let sent = written(&outcome);
             assert_eq!((outcome.is_failure(), &sent["isError"]), (true, &marked.into()), "{form:?}");
             assert_eq!(sent.as_object().unwrap().len(), 2, "{sent}");
             assert!(outcome.stateless().is_failure());

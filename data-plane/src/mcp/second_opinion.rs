@@ -20,6 +20,14 @@ const ENCODED: &str = "=?";
 /// More digits may be no exact integer to everybody.
 const MAX_ID_DIGITS: usize = 15;
 
+/// A call and its headers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) params: &'a CallParams<'a>,
+    pub(super) id: &'a RawValue,
+}
+
 /// A `tools/call` with nothing in it but what `rmcp` checks.
 #[derive(Serialize)]
 struct Shell<'a> {
@@ -44,24 +52,33 @@ struct Mirrored<'a> {
     tool_name: Option<&'a RawValue>,
 }
 
-/// Whether `rmcp` might have something against a call.
-pub(super) fn is_needed(headers: &HeaderMap, params: &CallParams<'_>, id: &RawValue) -> bool {
-    let is_plain = is_plain_id(id)
-        && sole(headers, PROTOCOL_VERSION_HEADER) == Some(STATELESS)
-        && sole(headers, "mcp-method") == Some("tools/call")
-        && spells(headers, "mcp-name", &params.name)
-        && (params.name != EXECUTE_TOOL || repeats_tool(headers, params))
-        && params.hop_member(PROTOCOL_VERSION_META).and_then(plain_text) == Some(STATELESS)
-        && params.hop_member(CAPABILITIES_META).is_some_and(are_capabilities);
-    !is_plain
-}
+impl Call<'_> {
+    /// Whether a header has to say which tool is to run. Where nobody asks for it, one that is there has to be right.
+    pub(super) fn names_tool(&self, is_asked_for: bool) -> bool {
+        self.params.name == EXECUTE_TOOL && (is_asked_for || self.headers.contains_key(TOOL_HEADER))
+    }
 
-/// The message that `rmcp` is shown: same id, name and what `_meta` says of this hop. The rest need not be to its
-/// liking: it would refuse numbers that no double can hold, for one.
-pub(super) fn shell(params: &CallParams<'_>, id: &RawValue) -> Vec<u8> {
-    let arguments = if params.name == EXECUTE_TOOL { mirrored(params) } else { Mirrored::default() };
-    let params = ShellParams { name: &params.name, arguments, meta: params.hop_members() };
-    wire::written(&Shell { jsonrpc: "2.0", id, method: "tools/call", params })
+    /// Whether `rmcp` might have something against it.
+    pub(super) fn is_doubtful(&self, names_tool: bool) -> bool {
+        let Self { headers, params, id } = *self;
+        let is_plain = is_plain_id(id)
+            && sole(headers, PROTOCOL_VERSION_HEADER) == Some(STATELESS)
+            && sole(headers, "mcp-method") == Some("tools/call")
+            && spells(headers, "mcp-name", &params.name)
+            && (!names_tool || repeats_tool(headers, params))
+            && params.hop_member(PROTOCOL_VERSION_META).and_then(plain_text) == Some(STATELESS)
+            && params.hop_member(CAPABILITIES_META).is_some_and(are_capabilities);
+        !is_plain
+    }
+
+    /// The message that `rmcp` is shown: same id, name and what `_meta` says of this hop. The rest need not be to its
+    /// liking: it would refuse numbers that no double can hold, for one.
+    pub(super) fn shell(&self, names_tool: bool) -> Vec<u8> {
+        let Self { headers: _, params, id } = *self;
+        let arguments = if names_tool { mirrored(params) } else { Mirrored::default() };
+        let params = ShellParams { name: &params.name, arguments, meta: params.hop_members() };
+        wire::written(&Shell { jsonrpc: "2.0", id, method: "tools/call", params })
+    }
 }
 
 /// What cannot be read is reported by the meta-tool, in words that fit it.

@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use toolplane_upstream::client::{Listen, Note};
 
+use super::pieces::Pieces;
+
 /// How many notifications wait for a slow caller; beyond that the oldest is left out.
 const MAX_WAITING: usize = 64;
 /// The largest notification that is passed on.
@@ -122,19 +124,24 @@ fn framed(message: &[u8]) -> Bytes {
     event.into()
 }
 
+/// What a call came to.
+fn said_or<E>(lost: Vec<u8>, reply: Option<Result<Pieces, E>>) -> Pieces {
+    reply.and_then(Result::ok).unwrap_or_else(|| lost.into())
+}
+
 /// Answers with what `call` comes to, after whatever is said until then. `lost` stands in for a call that broke.
 pub(super) async fn answer(
     queue: Arc<Queue>,
-    call: impl Future<Output = Vec<u8>> + Send + 'static,
+    call: impl Future<Output = Pieces> + Send + 'static,
     lost: Vec<u8>,
-) -> Result<Vec<u8>, Response> {
+) -> Result<Pieces, Response> {
     // Dropped, it ends the call.
     let mut calls = JoinSet::new();
     calls.spawn(call);
     let first = tokio::select! {
         biased;
         first = queue.next() => first,
-        reply = calls.join_next() => return Ok(reply.and_then(Result::ok).unwrap_or(lost)),
+        reply = calls.join_next() => return Ok(said_or(lost, reply)),
     };
     let rest = stream::unfold(Some((queue, calls, lost)), |state| async move {
         let (queue, mut calls, lost) = state?;
@@ -142,8 +149,7 @@ pub(super) async fn answer(
             biased;
             event = queue.next() => event,
             reply = calls.join_next() => {
-                let reply = framed(&reply.and_then(Result::ok).unwrap_or(lost));
-                return Some((reply, None));
+                return Some((framed(&said_or(lost, reply).concat()), None));
             }
         };
         Some((event, Some((queue, calls, lost))))

@@ -136,14 +136,33 @@ fn variants(plain: &Request) -> Vec<(String, Request)> {
 
 #[tokio::test]
 async fn a_second_opinion_changes_no_answer() {
-    let world = World::start(&["x"], Options::default()).await;
-    let asking = Options { asks_about_every_call: true, ..Options::default() };
-    let asking = Node::following(&world.control_plane, 1, asking).await;
-    let mut answered = 0_u32;
-    for (what, request) in requests() {
-        let (own, asked) = (request.sent_to(&world.node).await, request.sent_to(&asking).await);
-        assert_eq!(own, asked, "{what}: {request:?}");
-        answered += u32::from(own.status == 200);
+    for asks_for_tool_header in [true, false] {
+        let options = Options { asks_for_tool_header, ..Options::default() };
+        let world = World::start(&["x"], options.clone()).await;
+        let asking = Options { asks_about_every_call: true, ..options };
+        let asking = Node::following(&world.control_plane, 1, asking).await;
+        let mut answered = 0_u32;
+        for (what, request) in requests() {
+            let (own, asked) = (request.sent_to(&world.node).await, request.sent_to(&asking).await);
+            assert_eq!(own, asked, "{what}: {request:?}");
+            answered += u32::from(own.status == 200);
+        }
+        assert!(answered > 50, "most requests were refused, so little was compared");
     }
-    assert!(answered > 50, "most requests were refused, so little was compared");
+}
+
+#[tokio::test]
+async fn where_nobody_asks_for_the_header_it_may_be_missing_and_must_not_be_wrong() {
+    let request = |tool: Option<&str>| Request::of("execute_tool", r#"{"tool_name":"x"}"#, tool);
+    // Spelled so that `rmcp` is asked about it.
+    let odd = |tool: Option<&str>| request(tool).with_header("mcp-name", "=?base64?ZXhlY3V0ZV90b29s?=");
+    for (asks_for_tool_header, without) in [(true, 400), (false, 200)] {
+        let options = Options { asks_for_tool_header, ..Options::default() };
+        let world = World::start(&["x"], options).await;
+        for form in [&request as &dyn Fn(Option<&str>) -> Request, &odd] {
+            assert_eq!(form(None).sent_to(&world.node).await.status, without);
+            assert_eq!(form(Some("x")).sent_to(&world.node).await.status, 200);
+            assert_eq!(form(Some("y")).sent_to(&world.node).await.status, 400);
+        }
+    }
 }

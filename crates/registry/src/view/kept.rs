@@ -8,26 +8,25 @@ use std::sync::OnceLock;
 
 use crate::RawJson;
 
-/// A place for the documents of one thing.
+/// A place for one document.
 #[derive(Clone, Default)]
-pub struct Kept(OnceLock<Box<[RawJson]>>);
+pub struct Kept(OnceLock<RawJson>);
 
 impl Kept {
-    /// The documents, made now if they were never asked for. Those that could not be made are not kept; two who come
-    /// at once may both make them.
-    pub fn or_make<E>(&self, make: impl FnOnce() -> Result<Vec<RawJson>, E>) -> Result<&[RawJson], E> {
+    /// The document, made now if it was never asked for. One that could not be made is not kept; two who come at once
+    /// may both make it.
+    pub fn or_make<E>(&self, make: impl FnOnce() -> Result<RawJson, E>) -> Result<&RawJson, E> {
         if let Some(made) = self.0.get() {
             return Ok(made);
         }
-        let documents = make()?;
-        Ok(self.0.get_or_init(|| documents.into()))
+        let document = make()?;
+        Ok(self.0.get_or_init(|| document))
     }
 }
 
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = self.0.get().map(|made| made.iter().map(|one| one.as_str().len()).sum::<usize>());
-        f.debug_tuple("Kept").field(&bytes).finish()
+        f.debug_tuple("Kept").field(&self.0.get().map(|made| made.as_str().len())).finish()
     }
 }
 
@@ -36,12 +35,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_are_made_once_and_failures_are_not_kept() {
+    fn a_document_is_made_once_and_failures_are_not_kept() {
         let kept = Kept::default();
         assert_eq!(kept.or_make(|| Err("no")), Err("no"));
-        let make = || Ok::<_, &str>(vec![RawJson::parse("1").unwrap()]);
-        assert_eq!(kept.or_make(make).unwrap().len(), 1);
-        assert_eq!(kept.or_make(|| Err("made again")).unwrap().len(), 1);
+        assert_eq!(kept.or_make(|| Ok::<_, &str>(RawJson::parse("1").unwrap())).unwrap().as_str(), "1");
+        assert_eq!(kept.or_make(|| Err("made again")).unwrap().as_str(), "1");
         assert_eq!(format!("{kept:?}"), "Kept(Some(1))");
     }
 }

@@ -84,3 +84,16 @@ fn entries_of_a_domain_come_in_name_order() {
     assert_eq!(of_b, ["a", "z"]);
     assert!(view.domain("nobody").is_none());
 }
+
+#[test]
+fn groups_divide_the_entries_of_their_domain_and_of_no_other() {
+    let all = domains(&[("crm", &["crm_people_get", "crm_people_list", "other"]), ("mail", &["send"])]);
+    let view = View::build(&all, &|_, tool| tool.original_name.as_str() != "crm_people_list");
+    let len = |domain, group| view.part(domain, group).map(Part::len);
+    assert_eq!(
+        (len("crm", None), len("crm", Some("people")), len("crm", Some("general"))),
+        (Some(2), Some(1), Some(1))
+    );
+    assert_eq!((len("mail", Some("general")), len("mail", Some("people"))), (Some(1), None));
+    assert_eq!((len("unknown", None), len("crm", Some("hidden"))), (None, None));
+}

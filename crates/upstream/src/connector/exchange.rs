@@ -60,7 +60,7 @@ pub(super) async fn send(
         let (connection, is_new) = match shelf.take() {
             Some(connection) => (connection, false),
             // Boxed: calls seldom come this way, and it is long.
-            None => (Box::pin(shelf.open(connect)).await.map_err(Failure::Open)?, true),
+            None => Box::pin(shelf.open(connect)).await.map_err(Failure::Open)?,
         };
         let unsent = match connection {
             Connection::Line(line) => over_line(shelf, place, line, request).await,

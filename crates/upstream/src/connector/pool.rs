@@ -1,7 +1,8 @@
 //! Connections that are kept for the next call.
 //!
 //! Owns which connections wait, how many and how long. The newest goes first, so that what is too many grows old and is
-//! closed. Over HTTP/2 there is one connection to an origin, which all calls share; a task of its own works it.
+//! closed. Over HTTP/2 there is one connection to an origin, which all calls share; a task of its own works it. Where
+//! there may be such a one, calls connect by turns, so that those who come while it is made share it, too.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +16,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::Options;
@@ -51,6 +52,10 @@ pub(super) struct Shelf {
     /// Ends with the last holder of the pool's settings, whoever holds the shelf.
     pool: Weak<Inner>,
     kept: Mutex<Kept>,
+    /// Held by whoever connects, where a connection may be one for all. In the order of arrival.
+    turn: tokio::sync::Mutex<()>,
+    /// The newest connection is over HTTP/1.1, so that each call needs one of its own.
+    is_for_one: AtomicBool,
 }
 
 #[derive(Default)]
@@ -66,6 +71,9 @@ pub(super) enum Connection {
     Line(Box<Line>),
     Shared(Shared),
 }
+
+/// A connection, and whether it was made for whoever asked.
+pub(super) type Opened = (Connection, bool);
 
 /// Why no connection came about.
 #[derive(Debug)]
@@ -97,8 +105,14 @@ impl Pool {
         if let Some(shelf) = all.get(origin) {
             return Arc::clone(shelf);
         }
-        let (pool, kept) = (Arc::downgrade(&self.0), Mutex::default());
-        let new = Arc::new(Shelf { origin: origin.clone(), pool, kept });
+        let new = Arc::new(Shelf {
+            origin: origin.clone(),
+            pool: Arc::downgrade(&self.0),
+            kept: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            // HTTP/2 is agreed on in the TLS handshake and nowhere else.
+            is_for_one: AtomicBool::new(!origin.is_secure),
+        });
         all.insert(origin.clone(), Arc::clone(&new));
         new
     }
@@ -157,14 +171,41 @@ impl Shelf {
         }
     }
 
-    /// A new connection, within a limit.
-    pub(super) async fn open(&self, limit: Duration) -> Result<Connection, Failure> {
-        let pool = self.pool.upgrade().ok_or(Failure::Gone)?;
-        let stream = pool.dialer.dial(&self.origin, limit).await.map_err(Failure::Dial)?;
-        if stream.is_http2() {
-            return self.share(&pool, stream).await.map(Connection::Shared).map_err(Failure::Http);
+    /// A connection for a call that found none, within a limit: a new one, or what others made meanwhile.
+    pub(super) async fn open(&self, limit: Duration) -> Result<Opened, Failure> {
+        let until = Instant::now() + limit;
+        if self.is_for_one() {
+            return self.connect(until).await;
         }
-        Ok(Connection::Line(Box::new(Line::open(stream).await.map_err(Failure::Http)?)))
+        let Ok(turn) = timeout_at(until, self.turn.lock()).await else {
+            return Err(Failure::Dial(dial::Failure::TimedOut));
+        };
+        if let Some(connection) = self.take() {
+            return Ok((connection, false));
+        }
+        if self.is_for_one() {
+            // There is nothing to share, so nobody waits for the others.
+            drop(turn);
+        }
+        self.connect(until).await
+    }
+
+    async fn connect(&self, until: Instant) -> Result<Opened, Failure> {
+        let pool = self.pool.upgrade().ok_or(Failure::Gone)?;
+        let left = until.saturating_duration_since(Instant::now());
+        let stream = pool.dialer.dial(&self.origin, left).await.map_err(Failure::Dial)?;
+        let is_http2 = stream.is_http2();
+        self.is_for_one.store(!is_http2, Ordering::Relaxed);
+        let connection = if is_http2 {
+            Connection::Shared(self.share(&pool, stream).await.map_err(Failure::Http)?)
+        } else {
+            Connection::Line(Box::new(Line::open(stream).await.map_err(Failure::Http)?))
+        };
+        Ok((connection, true))
+    }
+
+    fn is_for_one(&self) -> bool {
+        self.is_for_one.load(Ordering::Relaxed)
     }
 
     /// Keeps a connection whose exchange is complete.

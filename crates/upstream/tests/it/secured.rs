@@ -1,5 +1,7 @@
 //! Upstreams behind TLS: whom they are taken for, what is shown to them, and what is told when that does not do.
 
+mod bursts;
+
 use http::Version;
 use toolplane_registry::{Secret, Tls as Settings};
 use toolplane_testkit::Authority;
