@@ -27,6 +27,7 @@ use crate::hooks::chain::Keep;
 
 /// Settings of a node.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Options {
     /// Names the node towards the control plane; unique in the fleet.
     pub node_id: String,

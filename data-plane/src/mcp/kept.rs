@@ -95,9 +95,10 @@ mod tests {
             {
                 let arguments = asked(domain, group, format);
                 let Found { text, count } = discover_tools::discover(view, &arguments, is_for_code).unwrap();
+                let string = RawJson::from(&serde_json::Value::from(text));
                 for _ in 0..2 {
                     let told = discovered(view, &arguments, is_for_code).unwrap();
-                    assert_eq!(told, (Reply::wrapped_string(RawJson::from(&text.as_str().into())), count));
+                    assert_eq!(told, (Reply::wrapped_string(string.clone()), count));
                 }
                 places.extend(kept_at(view, &arguments, is_for_code));
             }

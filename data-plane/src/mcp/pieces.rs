@@ -137,7 +137,7 @@ mod tests {
             pieces.put("[");
             pieces.document(&RawJson::parse(&document).unwrap());
             pieces.string("a\n");
-            expected.push_str(&format!("[{document}\"a\\n\""));
+            expected.push_str(&["[", &document, r#""a\n""#].concat());
         }
         (pieces, expected)
     }

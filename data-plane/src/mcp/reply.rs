@@ -13,8 +13,8 @@ use crate::options::ErrorResults;
 /// A tool result. Parts that came from an upstream are kept as they were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
-    /// Whether it says that it is complete: required since the 2026-07-28 revision, unknown before it.
-    says_type: bool,
+    /// Required since the 2026-07-28 revision, unknown before it.
+    result_type: Option<&'static str>,
     /// The first block of the content; absent where all of them are an upstream's.
     text: Option<Text>,
     /// Whether the text is said in structured form, too.
@@ -106,7 +106,7 @@ impl Reply {
 
     fn of(text: Option<Text>) -> Self {
         Self {
-            says_type: false,
+            result_type: None,
             text,
             wraps: false,
             content: Vec::new(),
@@ -120,7 +120,7 @@ impl Reply {
 
     /// The same in the form that the 2026-07-28 revision asks for.
     pub(crate) fn complete(self) -> Self {
-        Self { says_type: true, ..self }
+        Self { result_type: Some("complete"), ..self }
     }
 
     /// A failure that the tool itself reports, in whatever form errors come back.

@@ -15,8 +15,15 @@ impl Outcome {
 
 impl Reply {
     fn write(&self, out: &mut Pieces) {
-        let Self { says_type, text, wraps, content, structured, is_error, is_failure: _, meta, extra } = self;
-        out.put(if *says_type { r#"{"resultType":"complete","content":["# } else { r#"{"content":["# });
+        let Self { result_type, text, wraps, content, structured, is_error, is_failure: _, meta, extra } =
+            self;
+        out.put("{");
+        if let Some(result_type) = result_type {
+            out.put(r#""resultType":"#);
+            out.string(result_type);
+            out.put(",");
+        }
+        out.put(r#""content":["#);
         if let Some(text) = text {
             out.put(r#"{"type":"text","text":"#);
             text.write(out);
