@@ -10,6 +10,7 @@
 //!
 //! Never drops a tool for its name, and never decides what is visible: the caller passes that in.
 
+mod identifiers;
 mod kept;
 pub mod kin;
 
@@ -21,6 +22,7 @@ use crate::digest::Hasher;
 use crate::snapshot::DomainSnapshot;
 use crate::{Domain, Tool, ToolName};
 
+pub use self::identifiers::Identifiers;
 pub use self::kept::Kept;
 
 /// Longest published name, in characters.
@@ -48,6 +50,8 @@ pub struct View {
     /// Domains with at least one visible tool.
     domains: BTreeMap<Domain, Part>,
     kept: Kept,
+    kept_example: Kept,
+    identifiers: OnceLock<Identifiers>,
 }
 
 /// What of a view belongs to one domain.
@@ -158,12 +162,17 @@ impl View {
                 lookup.entry(alias).or_insert(position);
             }
         }
-        Self { entries, lookup, domains, kept: Kept::default() }
+        Self { entries, lookup, domains, ..Self::default() }
     }
 
     /// Finds a tool by published name or alias.
     pub fn get(&self, name: &str) -> Option<&Entry> {
-        self.lookup.get(name).and_then(|position| self.entries.get(*position))
+        self.position(name).and_then(|position| self.entries.get(position))
+    }
+
+    /// Where in [`View::entries`] the tool of that published name or alias is.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.lookup.get(name).copied()
     }
 
     /// All entries, ordered by published name.
@@ -185,6 +194,16 @@ impl View {
     /// What was made of all of it.
     pub fn kept(&self) -> &Kept {
         &self.kept
+    }
+
+    /// An example that was made of some of its tools.
+    pub fn kept_example(&self) -> &Kept {
+        &self.kept_example
+    }
+
+    /// What its tools are called elsewhere: derived now if nobody has asked before.
+    pub fn identifiers(&self, derive: impl FnOnce(&[Entry]) -> Identifiers) -> &Identifiers {
+        self.identifiers.get_or_init(|| derive(&self.entries))
     }
 
     /// What was made of one domain; `None` when the caller sees none of it.

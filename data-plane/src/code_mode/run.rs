@@ -59,7 +59,7 @@ struct Nested<'a> {
 
 impl Run<'_> {
     /// Runs a program that calls what is bound.
-    pub(crate) async fn program(&self, source: &str, bindings: &Bindings<'_>, visible: usize) -> Ended {
+    pub(crate) async fn program(&self, source: &str, bindings: Bindings<'_>, visible: usize) -> Ended {
         let settings = self.code_mode.settings();
         let audit = Audit::begin(source, self.caller.subject(), settings.audit_verbatim);
         let span = Span::current();

@@ -92,7 +92,7 @@ pub(crate) async fn answer(
     if is_for_code && arguments.format == Some(Format::Signatures) {
         // What a program calls a tool depends on everything that its caller sees.
         let whole = if view.is_part() { caller.view(served, Scope::All).await? } else { view };
-        let Found { text, count } = discover_as(&whole, arguments, Some(&Bindings::of(&whole)))?;
+        let Found { text, count } = discover_as(&whole, arguments, Some(Bindings::of(&whole)))?;
         return Ok((Reply::wrapped(&text), count));
     }
     match kept::discovered(&view, arguments) {
@@ -119,7 +119,7 @@ pub(crate) fn discover(view: &View, arguments: &Discover) -> Result<Found, Error
 }
 
 /// The same with signatures as programs call them, where there is code mode.
-fn discover_as(view: &View, arguments: &Discover, bindings: Option<&Bindings<'_>>) -> Result<Found, Error> {
+fn discover_as(view: &View, arguments: &Discover, bindings: Option<Bindings<'_>>) -> Result<Found, Error> {
     let Discover { domain, group, query, format } = arguments;
     let format = format.unwrap_or_default();
     if let Some(query) = query.as_deref().filter(|query| !query.trim().is_empty()) {
@@ -136,7 +136,7 @@ fn discover_as(view: &View, arguments: &Discover, bindings: Option<&Bindings<'_>
     }
 }
 
-fn search(view: &View, query: &str, format: Format, bindings: Option<&Bindings<'_>>) -> Found {
+fn search(view: &View, query: &str, format: Format, bindings: Option<Bindings<'_>>) -> Found {
     let hits = search::find(view, query, &ByName);
     if format == Format::Signatures {
         return signatures(&hits, bindings);
@@ -168,7 +168,7 @@ fn summary(view: &View) -> Found {
     Found { text: to_text(&Summary { domains, total_tools: view.len() }), count }
 }
 
-fn in_domain(domain: &str, entries: &[&Entry], format: Format, bindings: Option<&Bindings<'_>>) -> Found {
+fn in_domain(domain: &str, entries: &[&Entry], format: Format, bindings: Option<Bindings<'_>>) -> Found {
     if format == Format::Signatures {
         return signatures(entries, bindings);
     }
@@ -185,7 +185,7 @@ fn in_group(
     (domain, group): (&str, &str),
     entries: &[&Entry],
     format: Format,
-    bindings: Option<&Bindings<'_>>,
+    bindings: Option<Bindings<'_>>,
 ) -> Result<Found, Error> {
     let members: Vec<&Entry> = entries.iter().copied().filter(|entry| group_of(entry) == group).collect();
     if members.is_empty() {
@@ -206,7 +206,7 @@ fn in_group(
     Ok(Found { text, count: members.len() })
 }
 
-fn signatures(entries: &[&Entry], bindings: Option<&Bindings<'_>>) -> Found {
+fn signatures(entries: &[&Entry], bindings: Option<Bindings<'_>>) -> Found {
     let line = |entry: &&Entry| {
         let published = entry.name();
         let identifier = bindings.map_or(published.into(), |bindings| bindings.identifier(published));

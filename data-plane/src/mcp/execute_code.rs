@@ -79,7 +79,7 @@ impl MetaTools {
         let bindings = Bindings::of(&view);
         let executor = &self.executor;
         let run = Run { code_mode, executor, served, caller, metrics: &self.metrics, extras };
-        let ended = run.program(source, &bindings, view.len()).await;
+        let ended = run.program(source, bindings, view.len()).await;
         let calls = steps(&ended.outcome.calls, &ended.names);
         let (stdout, truncated) = (ended.outcome.stdout.as_str(), ended.outcome.truncated);
         Ok(match &ended.outcome.end {
