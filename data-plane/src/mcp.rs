@@ -25,7 +25,7 @@ mod request_state;
 mod second_opinion;
 mod server;
 pub(crate) mod stream;
-mod text;
+pub(crate) mod text;
 mod told;
 mod trace_context;
 mod wire;

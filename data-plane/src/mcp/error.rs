@@ -19,6 +19,9 @@ use crate::code_mode::Full;
 use crate::hooks::Denial;
 use crate::hooks::error::Refusal;
 
+/// The code of a result that the output guard withheld.
+pub(crate) const OUTPUT_GUARD_REJECT: &str = "output_guard_reject";
+
 /// Why a meta-tool did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -193,7 +196,7 @@ impl Error {
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::Overloaded { .. } | Self::NoRoom { .. } | Self::CodeFull(Full::Node) => "overloaded",
             Self::Upstream { .. } => "upstream_error",
-            Self::GuardRejected { .. } => "output_guard_reject",
+            Self::GuardRejected { .. } => OUTPUT_GUARD_REJECT,
             Self::Refresh(_) => "refresh_error",
             Self::RateLimited | Self::CodeFull(Full::Caller) => "rate_limited",
             Self::CodeForbidden => "forbidden",
