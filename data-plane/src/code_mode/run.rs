@@ -76,6 +76,7 @@ impl Run<'_> {
         let bars_destructive = self.served.snapshot().settings().code_mode.deny_destructive;
         let program = Program { source: source.to_owned(), tools, limits: settings.limits };
         let nested = Nested { run: self, audit: &audit, entries, bars_destructive };
+        let running = self.metrics.code_run();
         let mut outcome = self.code_mode.pool.run(&program, &nested).await;
         let called: Vec<Option<&Entry>> =
             outcome.calls.iter().map(|call| nested.entries.get(call.tool).copied()).collect();
@@ -85,9 +86,7 @@ impl Run<'_> {
         span.record("duration_ms", outcome.run_time.as_secs_f64() * 1000.0);
         span.record("is_error", code.is_some());
         span.record("error_code", code);
-        let limit = outcome.end.as_ref().err().and_then(|failure| failure.limit);
-        let limit = limit.map(toolplane_sandbox::Limit::as_str);
-        self.metrics.code_run((outcome.start_time, outcome.run_time), code, limit);
+        running.ended(&outcome, code);
         let name = |entry: Option<&Entry>| entry.map_or_else(String::new, |entry| entry.name().to_owned());
         let names = called.into_iter().map(name).collect();
         drop(nested);

@@ -82,7 +82,8 @@ impl MetaTools {
             Refusal::Denied(denial) => Error::CodeDenied(Box::new(denial)),
             failed @ Refusal::Failed(_) => failed.into(),
         })?;
-        let _turn = code_mode.turn(caller).map_err(Error::CodeFull)?;
+        let turn = code_mode.turn(caller).inspect_err(|full| self.metrics.code_refused(*full));
+        let _turn = turn.map_err(Error::CodeFull)?;
         let view = caller.view(served, Scope::All).await?;
         let bindings = Bindings::of(&view);
         let executor = &self.executor;
@@ -162,7 +163,7 @@ fn withheld(calls: Vec<Step<'_>>) -> Reply {
 
 fn told(failed: &Failed<'_>) -> Reply {
     // A program that failed was always marked as an error.
-    Reply::failure(&to_text(failed), ErrorResults::IsError)
+    Reply::failure(failed.code, &to_text(failed), ErrorResults::IsError)
 }
 
 fn steps<'a>(calls: &'a [Call], names: &'a [String]) -> Vec<Step<'a>> {
