@@ -6,6 +6,7 @@
 
 mod audit;
 mod bindings;
+mod guarded;
 mod limits;
 mod memory;
 mod places;
@@ -16,10 +17,11 @@ use std::sync::Arc;
 
 pub use self::audit::TARGET as AUDIT_TARGET;
 pub(crate) use self::bindings::Bindings;
+pub(crate) use self::guarded::Guarded;
 pub use self::limits::Settings;
 pub use self::memory::TooLittle;
 use self::places::{Places, Turn};
-pub(crate) use self::run::Run;
+pub(crate) use self::run::{Ended, Run};
 use crate::caller::Caller;
 
 /// Everything that runs share. Absent where code mode is off.

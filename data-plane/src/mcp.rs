@@ -26,7 +26,7 @@ mod request_state;
 mod second_opinion;
 mod server;
 pub(crate) mod stream;
-mod text;
+pub(crate) mod text;
 mod told;
 mod trace_context;
 mod wire;
@@ -235,12 +235,7 @@ impl MetaTools {
         let meta_tool = told.meta_tool;
         let wraps = matches!(meta_tool, DISCOVER_TOOLS | GET_TOOL_SCHEMA | REFRESH_REGISTRY);
         let outcome = told.of(self.dispatch(&served, call)).await;
-        let code = outcome.as_ref().err().map(Error::kind);
-        // A tool's own failure is a reply, and still no success.
-        let code = code.or_else(|| {
-            outcome.as_ref().ok().and_then(|outcome| outcome.is_failure().then_some("upstream_error"))
-        });
-        active.answered(meta_tool, code);
+        active.answered(meta_tool, told::code(&outcome));
         outcome.unwrap_or_else(|error| Reply::error(&error, self.error_results, wraps).into())
     }
 

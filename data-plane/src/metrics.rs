@@ -21,7 +21,9 @@ use toolplane_upstream::Error as UpstreamError;
 use toolplane_upstream::client::SpareSessions;
 use toolplane_upstream::limits::call::Error as CallError;
 
+pub(crate) use self::code_mode::CodeRun;
 pub(crate) use self::hooks::HookCall;
+use crate::code_mode::Full;
 use crate::live::{Live, Upstreams};
 use crate::options::Capacity;
 use crate::shed::Gate;
@@ -133,15 +135,15 @@ impl Metrics {
         HookCall::begin(self.0.on.then(|| self.0.hooks.clone()), hook, phase)
     }
 
-    /// Notes a program that ran: how long it waited for a worker and ran, and how it ended.
-    pub(crate) fn code_run(
-        &self,
-        times: (Duration, Duration),
-        code: Option<&'static str>,
-        limit: Option<&'static str>,
-    ) {
+    /// Follows one program.
+    pub(crate) fn code_run(&self) -> CodeRun {
+        CodeRun::begin(self.0.on.then(|| self.clone()))
+    }
+
+    /// Notes a program that had to wait for another.
+    pub(crate) fn code_refused(&self, full: Full) {
         if self.0.on {
-            self.0.code_mode.run(times, code, limit);
+            self.0.code_mode.refused(full);
         }
     }
 

@@ -11,6 +11,7 @@
 //! Never drops a tool for its name, and never decides what is visible: the caller passes that in.
 
 mod folded;
+mod identifiers;
 mod kept;
 pub mod kin;
 mod part;
@@ -24,6 +25,7 @@ use crate::snapshot::DomainSnapshot;
 use crate::{Domain, Tool, ToolName};
 
 pub(crate) use self::folded::Folded;
+pub use self::identifiers::Identifiers;
 use self::part::InDomain;
 
 pub use self::kept::Kept;
@@ -59,6 +61,8 @@ pub struct View {
     lookup: HashMap<Arc<str>, usize>,
     /// Domains with at least one visible tool.
     domains: BTreeMap<Domain, InDomain>,
+    kept_example: Kept,
+    identifiers: OnceLock<Identifiers>,
     kept: Kept,
 }
 
@@ -162,12 +166,17 @@ impl View {
                 lookup.entry(alias).or_insert(position);
             }
         }
-        Self { entries, lookup, domains, kept: Kept::default() }
+        Self { entries, lookup, domains, ..Self::default() }
     }
 
     /// Finds a tool by published name or alias.
     pub fn get(&self, name: &str) -> Option<&Entry> {
-        self.lookup.get(name).and_then(|position| self.entries.get(*position))
+        self.position(name).and_then(|position| self.entries.get(position))
+    }
+
+    /// Where in [`View::entries`] the tool of that published name or alias is.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.lookup.get(name).copied()
     }
 
     /// All entries, ordered by published name.
@@ -194,6 +203,16 @@ impl View {
     /// What was made of all of it.
     pub fn kept(&self) -> &Kept {
         &self.kept
+    }
+
+    /// An example that was made of some of its tools.
+    pub fn kept_example(&self) -> &Kept {
+        &self.kept_example
+    }
+
+    /// What its tools are called elsewhere: derived now if nobody has asked before.
+    pub fn identifiers(&self, derive: impl FnOnce(&[Entry]) -> Identifiers) -> &Identifiers {
+        self.identifiers.get_or_init(|| derive(&self.entries))
     }
 
     /// One domain, or one of its groups; `None` when the caller sees none of it.

@@ -16,9 +16,11 @@ use tracing::{Instrument as _, Span};
 use super::CodeMode;
 use super::audit::Audit;
 use super::bindings::Bindings;
+use super::guarded::{self, Guarded};
 use crate::caller::Caller;
 use crate::live::Served;
 use crate::mcp::Extras;
+use crate::mcp::error::OUTPUT_GUARD_REJECT;
 use crate::mcp::execute_tool::Executor;
 use crate::mcp::execute_tool::call::is_destructive;
 use crate::metrics::Metrics;
@@ -35,10 +37,13 @@ pub(crate) struct Run<'a> {
     pub(crate) extras: Extras,
 }
 
-/// How a run ended, with the published names of the tools that were called.
+/// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
+    /// What the output guard made of it.
+    pub(crate) guarded: Guarded,
+    /// The published names of the tools that were called.
     pub(crate) names: Vec<String>,
 }
 
@@ -59,7 +64,7 @@ struct Nested<'a> {
 
 impl Run<'_> {
     /// Runs a program that calls what is bound.
-    pub(crate) async fn program(&self, source: &str, bindings: &Bindings<'_>, visible: usize) -> Ended {
+    pub(crate) async fn program(&self, source: &str, bindings: Bindings<'_>, visible: usize) -> Ended {
         let settings = self.code_mode.settings();
         let audit = Audit::begin(source, self.caller.subject(), settings.audit_verbatim);
         let span = Span::current();
@@ -71,21 +76,22 @@ impl Run<'_> {
         let bars_destructive = self.served.snapshot().settings().code_mode.deny_destructive;
         let program = Program { source: source.to_owned(), tools, limits: settings.limits };
         let nested = Nested { run: self, audit: &audit, entries, bars_destructive };
-        let outcome = self.code_mode.pool.run(&program, &nested).await;
-        let failure = outcome.end.as_ref().err();
-        let code = failure.map(|failure| failure.code.as_str());
+        let running = self.metrics.code_run();
+        let mut outcome = self.code_mode.pool.run(&program, &nested).await;
+        let called: Vec<Option<&Entry>> =
+            outcome.calls.iter().map(|call| nested.entries.get(call.tool).copied()).collect();
+        let guarded = guarded::guard(&self.executor.guard, called.iter().flatten().copied(), &mut outcome);
+        let code = code(&outcome, guarded);
         span.record("step_count", audit.steps());
         span.record("duration_ms", outcome.run_time.as_secs_f64() * 1000.0);
         span.record("is_error", code.is_some());
         span.record("error_code", code);
-        let limit = failure.and_then(|failure| failure.limit).map(toolplane_sandbox::Limit::as_str);
-        self.metrics.code_run((outcome.start_time, outcome.run_time), code, limit);
-        let called = outcome.calls.iter().map(|call| nested.entries.get(call.tool));
-        let names =
-            called.map(|entry| entry.map_or_else(String::new, |entry| entry.name().to_owned())).collect();
+        running.ended(&outcome, code);
+        let name = |entry: Option<&Entry>| entry.map_or_else(String::new, |entry| entry.name().to_owned());
+        let names = called.into_iter().map(name).collect();
         drop(nested);
         audit.end(code);
-        Ended { outcome, names }
+        Ended { outcome, guarded, names }
     }
 }
 
@@ -161,6 +167,16 @@ impl Drop for Loan {
         let taken = *self.taken.get_mut();
         if taken > 0 {
             self.room.give_back(taken);
+        }
+    }
+}
+
+/// The word for how a run ended; nothing where it ended well.
+fn code(outcome: &Outcome, guarded: Guarded) -> Option<&'static str> {
+    match guarded {
+        Guarded::Rejected => Some(OUTPUT_GUARD_REJECT),
+        Guarded::Untouched | Guarded::Modified { .. } => {
+            outcome.end.as_ref().err().map(|failure| failure.code.as_str())
         }
     }
 }

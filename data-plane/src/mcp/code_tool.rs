@@ -1,8 +1,10 @@
 //! `execute_code` as clients see it in `tools/list`: what works in few words, with an example made of the caller's tools.
 
+use std::convert::Infallible;
+
 use rmcp::model::Tool;
 use serde_json::{Value, json};
-use toolplane_registry::{View, signature};
+use toolplane_registry::{RawJson, View, signature};
 use toolplane_sandbox::Limits;
 
 use super::definitions::{EXECUTE_CODE, always_load};
@@ -11,10 +13,12 @@ use crate::code_mode::Bindings;
 
 /// A tool with more required parameters makes no short example.
 const MAX_PARAMETERS: usize = 2;
+/// The example where no tool makes a short one.
+const NO_TOOLS: &str = "1 + 1";
 
 /// The meta-tool for a caller that sees this, or for nobody in particular.
 pub(super) fn definition(limits: &Limits, view: Option<&View>) -> Tool {
-    let example = view.and_then(example).unwrap_or_else(|| "1 + 1".to_owned());
+    let example = view.and_then(kept_example).unwrap_or_else(|| NO_TOOLS.to_owned());
     #[expect(clippy::expect_used, reason = "constants around texts; a test reads it")]
     serde_json::from_value(described(limits, &example)).expect("the definition is a tool")
 }
@@ -46,6 +50,16 @@ fn described(limits: &Limits, example: &str) -> Value {
     })
 }
 
+/// The example for everybody with this view, put together once.
+fn kept_example(view: &View) -> Option<String> {
+    let made = view.kept_example().or_make(|| {
+        let example = example(view).unwrap_or_else(|| NO_TOOLS.to_owned());
+        Ok::<_, Infallible>(RawJson::from(&Value::from(example)))
+    });
+    let Ok(made) = made;
+    serde_json::from_str(made.as_str()).ok()
+}
+
 /// A call of the first tool that takes few parameters, and something done with its answer.
 fn example(view: &View) -> Option<String> {
     let bindings = Bindings::of(view);
@@ -73,7 +87,7 @@ fn example(view: &View) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use toolplane_registry::test_util::{a_domain, a_tool};
-    use toolplane_registry::{RawJson, Tool as RegistryTool, Version, snapshot::Builder};
+    use toolplane_registry::{Tool as RegistryTool, Version, snapshot::Builder};
 
     use super::*;
 
@@ -90,6 +104,8 @@ mod tests {
             "{text}"
         );
         assert!(text.len() < 1200, "few tokens: {}", text.len());
+        let again = definition(&Limits::default(), Some(snapshot.all()));
+        assert_eq!(again.description.unwrap(), text, "what is kept");
         let nobody = definition(&Limits::default(), None);
         assert!(nobody.description.unwrap().ends_with("1 + 1"));
     }

@@ -114,7 +114,6 @@ pub(crate) fn discover(view: &View, arguments: &Discover, is_for_code: bool) -> 
     let Discover { domain, group, query: _, format } = arguments;
     let format = format.unwrap_or_default();
     let bindings = is_for_code.then(|| Bindings::of(view));
-    let bindings = bindings.as_ref();
     if let Some(query) = arguments.query() {
         return Ok(search(view, query, format, bindings));
     }
@@ -129,7 +128,7 @@ pub(crate) fn discover(view: &View, arguments: &Discover, is_for_code: bool) -> 
     }
 }
 
-fn search(view: &View, query: &str, format: Format, bindings: Option<&Bindings<'_>>) -> Found {
+fn search(view: &View, query: &str, format: Format, bindings: Option<Bindings<'_>>) -> Found {
     let hits = search::find(view, query, &ByName);
     if format == Format::Signatures {
         return signatures(&hits, bindings);
@@ -161,7 +160,7 @@ fn summary(view: &View) -> Found {
     Found { text: to_text(&Summary { domains, total_tools: view.len() }), count }
 }
 
-fn in_domain(domain: &str, entries: &[&Entry], format: Format, bindings: Option<&Bindings<'_>>) -> Found {
+fn in_domain(domain: &str, entries: &[&Entry], format: Format, bindings: Option<Bindings<'_>>) -> Found {
     if format == Format::Signatures {
         return signatures(entries, bindings);
     }
@@ -178,7 +177,7 @@ fn in_group(
     (domain, group): (&str, &str),
     entries: &[&Entry],
     format: Format,
-    bindings: Option<&Bindings<'_>>,
+    bindings: Option<Bindings<'_>>,
 ) -> Result<Found, Error> {
     let members: Vec<&Entry> = entries.iter().copied().filter(|entry| group_of(entry) == group).collect();
     if members.is_empty() {
@@ -199,7 +198,7 @@ fn in_group(
     Ok(Found { text, count: members.len() })
 }
 
-fn signatures(entries: &[&Entry], bindings: Option<&Bindings<'_>>) -> Found {
+fn signatures(entries: &[&Entry], bindings: Option<Bindings<'_>>) -> Found {
     let line = |entry: &&Entry| {
         let published = entry.name();
         let identifier = bindings.map_or(published.into(), |bindings| bindings.identifier(published));

@@ -19,6 +19,11 @@ use crate::code_mode::Full;
 use crate::hooks::Denial;
 use crate::hooks::error::Refusal;
 
+/// The code of a failure that a tool itself reports.
+pub(crate) const UPSTREAM_ERROR: &str = "upstream_error";
+/// The code of a result that the output guard withheld.
+pub(crate) const OUTPUT_GUARD_REJECT: &str = "output_guard_reject";
+
 /// Why a meta-tool did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -206,8 +211,8 @@ impl Error {
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::Overloaded { .. } | Self::NoRoom { .. } | Self::CodeFull(Full::Node) => "overloaded",
-            Self::Upstream { .. } => "upstream_error",
-            Self::GuardRejected { .. } => "output_guard_reject",
+            Self::Upstream { .. } => UPSTREAM_ERROR,
+            Self::GuardRejected { .. } => OUTPUT_GUARD_REJECT,
             Self::Refresh(_) => "refresh_error",
             Self::RateLimited | Self::CodeFull(Full::Caller) => "rate_limited",
             Self::CodeForbidden => "forbidden",

@@ -21,7 +21,7 @@ use self::call::{is_harmless, target};
 use self::envelope::{envelope, split};
 use self::question::Asked;
 use super::arguments::Execute;
-use super::error::Error;
+use super::error::{Error, UPSTREAM_ERROR};
 use super::get_tool_schema::{find, look};
 use super::reply::{Outcome, Reply};
 use super::request_state::Problem;
@@ -179,13 +179,16 @@ impl Executor {
         let ToolResult { content, structured_content, is_error, meta, extra } = result;
         let (text, others) = split(content);
         let text = if is_error {
-            tracing::Span::current().record("gateway.error_code", "upstream_error");
             to_text(&Error::Upstream { tool: ending.entry.name().to_owned(), text }.body())
         } else {
             envelope(&self.guard, ending.entry, text)?
         };
         let text = ending.after(text, is_error).await?;
-        let mut reply = if is_error { Reply::failure(text, self.error_results) } else { Reply::text(text) };
+        let mut reply = if is_error {
+            Reply::failure(UPSTREAM_ERROR, text, self.error_results)
+        } else {
+            Reply::text(text)
+        };
         reply.content = others;
         reply.structured = structured_content;
         reply.meta = meta;

@@ -23,8 +23,8 @@ pub(crate) struct Reply {
     pub(crate) content: Vec<RawJson>,
     pub(crate) structured: Option<RawJson>,
     pub(crate) is_error: bool,
-    /// Whether it tells of a failure, marked as an error or not.
-    is_failure: bool,
+    /// The code of the failure that it tells of, marked as an error or not.
+    failure: Option<&'static str>,
     pub(crate) meta: Option<RawJson>,
     /// Members of an upstream's result that nobody here knows.
     pub(crate) extra: BTreeMap<String, RawJson>,
@@ -55,9 +55,12 @@ impl From<Reply> for Outcome {
 }
 
 impl Outcome {
-    /// Whether it tells of a failure, in whatever form errors come back.
-    pub(crate) fn is_failure(&self) -> bool {
-        matches!(self, Self::Complete(Reply { is_failure: true, .. }))
+    /// The code of the failure that it tells of, in whatever form errors come back.
+    pub(crate) fn failure(&self) -> Option<&'static str> {
+        match self {
+            Self::Complete(reply) => reply.failure,
+            Self::InputRequired(_) => None,
+        }
     }
 
     /// The same in the form that the 2026-07-28 revision asks for.
@@ -112,7 +115,7 @@ impl Reply {
             content: Vec::new(),
             structured: None,
             is_error: false,
-            is_failure: false,
+            failure: None,
             meta: None,
             extra: BTreeMap::new(),
         }
@@ -123,9 +126,9 @@ impl Reply {
         Self { result_type: Some("complete"), ..self }
     }
 
-    /// A failure that the tool itself reports, in whatever form errors come back.
-    pub(crate) fn failure(text: impl Into<String>, form: ErrorResults) -> Self {
-        Self { is_error: form == ErrorResults::IsError, is_failure: true, ..Self::text(text) }
+    /// A failure that a tool or a program itself reports, in whatever form errors come back.
+    pub(crate) fn failure(code: &'static str, text: impl Into<String>, form: ErrorResults) -> Self {
+        Self { is_error: form == ErrorResults::IsError, failure: Some(code), ..Self::text(text) }
     }
 
     /// A coded error; `wraps` where the meta-tool's output schema asks for the structured form.
@@ -138,7 +141,7 @@ impl Reply {
             }
         };
         let text = to_text(&error.body());
-        Self { is_error, is_failure: true, wraps, ..Self::text(text) }
+        Self { is_error, failure: Some(error.kind()), wraps, ..Self::text(text) }
     }
 }
 
@@ -153,10 +156,14 @@ mod tests {
         for (form, marked) in [(ErrorResults::IsError, true), (ErrorResults::Plain, false)] {
             let outcome = Outcome::from(Reply::error(&error, form, false));
             let sent = written(&outcome);
-            assert_eq!((outcome.is_failure(), &sent["isError"]), (true, &marked.into()), "{form:?}");
+            assert_eq!(
+                (outcome.failure(), &sent["isError"]),
+                (Some("upstream_error"), &marked.into()),
+                "{form:?}"
+            );
             assert_eq!(sent.as_object().unwrap().len(), 2, "{sent}");
-            assert!(outcome.stateless().is_failure());
+            assert!(outcome.stateless().failure().is_some());
         }
-        assert!(!Outcome::from(Reply::text("yes")).is_failure());
+        assert_eq!(Outcome::from(Reply::text("yes")).failure(), None);
     }
 }

@@ -64,7 +64,7 @@ impl Formatter for Spaced {
 }
 
 /// The length of the string literal that a text begins with, quotes included.
-fn string_len(text: &str) -> usize {
+pub(crate) fn string_len(text: &str) -> usize {
     let mut escaped = false;
     for (position, byte) in text.bytes().enumerate().skip(1) {
         match byte {

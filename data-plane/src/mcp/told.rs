@@ -16,6 +16,7 @@ use super::definitions::{
     self, DISCOVER_TOOLS, EXECUTE_CODE, EXECUTE_TOOL, GET_TOOL_SCHEMA, REFRESH_REGISTRY,
 };
 use super::error::Error;
+use super::reply::Outcome;
 use super::trace_context;
 
 /// Where one line per call goes; operators filter it apart from everything else.
@@ -53,11 +54,14 @@ impl Told {
     }
 
     /// Runs it, and tells how it ended.
-    pub(super) async fn of<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub(super) async fn of(
+        &self,
+        call: impl Future<Output = Result<Outcome, Error>>,
+    ) -> Result<Outcome, Error> {
         NOTES
             .scope(RefCell::default(), async {
                 let outcome = call.instrument(self.span.clone()).await;
-                NOTES.with(|notes| self.end(outcome.as_ref().err().map(Error::kind), &notes.borrow()));
+                NOTES.with(|notes| self.end(code(&outcome), &notes.borrow()));
                 outcome
             })
             .await
@@ -77,6 +81,14 @@ impl Told {
             duration_ms,
             "answered"
         );
+    }
+}
+
+/// The code of a call that did not go well. The failure of a tool or of a program is a reply, and still no success.
+pub(super) fn code(outcome: &Result<Outcome, Error>) -> Option<&'static str> {
+    match outcome {
+        Ok(outcome) => outcome.failure(),
+        Err(error) => Some(error.kind()),
     }
 }
 

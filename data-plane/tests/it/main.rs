@@ -9,6 +9,7 @@
 
 mod both_paths;
 mod cancelling;
+mod code_mode;
 mod direct;
 mod drain;
 mod harness;

@@ -8,20 +8,14 @@ use toolplane_registry::view::Entry;
 
 use super::super::error::Error;
 use super::super::text::to_text;
-use crate::output_guard::{Guard, Verdict};
+use crate::output_guard::{Guard, Mark, Verdict};
 
 #[derive(Serialize)]
 struct Envelope<'a> {
     tool: &'a str,
     result: &'a str,
     #[serde(rename = "_output_guard", skip_serializing_if = "Option::is_none")]
-    output_guard: Option<Guarded>,
-}
-
-#[derive(Serialize)]
-struct Guarded {
-    mode: &'static str,
-    modified: bool,
+    output_guard: Option<Mark>,
 }
 
 /// As much of a content block as decides where it goes.
@@ -37,7 +31,7 @@ struct Block<'a> {
 pub(super) fn envelope(guard: &Guard, entry: &Entry, text: String) -> Result<String, Error> {
     let (text, output_guard) = match guard.judge(entry, text) {
         Verdict::Pass(text) => (text, None),
-        Verdict::Modified { text, mode } => (text, Some(Guarded { mode, modified: true })),
+        Verdict::Modified { text, mode } => (text, Some(Mark::of(mode))),
         Verdict::Reject => {
             return Err(Error::GuardRejected {
                 tool: entry.name().to_owned(),

@@ -15,8 +15,7 @@ impl Outcome {
 
 impl Reply {
     fn write(&self, out: &mut Pieces) {
-        let Self { result_type, text, wraps, content, structured, is_error, is_failure: _, meta, extra } =
-            self;
+        let Self { result_type, text, wraps, content, structured, is_error, failure: _, meta, extra } = self;
         out.put("{");
         if let Some(result_type) = result_type {
             out.put(r#""resultType":"#);
@@ -100,7 +99,7 @@ pub(super) mod tests {
             meta: Some(raw(r#"{"m":1}"#)),
             extra: [("x\"".to_owned(), raw("1")), ("y".to_owned(), raw("[2]"))].into(),
             content: vec![raw(r#"{"type":"image"}"#), raw("3")],
-            ..Reply::failure("a \"b\"", ErrorResults::IsError).complete()
+            ..Reply::failure("upstream_error", "a \"b\"", ErrorResults::IsError).complete()
         };
         let expected = json!({
             "resultType": "complete", "content": [block, {"type": "image"}, 3], "structuredContent": null,
