@@ -1,8 +1,7 @@
 //! Unary calls of gRPC over one connection of HTTP/2.
 //!
 //! Owns frames and statuses. A call writes its question and reads the answer by itself, and wakes nobody for it but the
-//! task that works the connection; a channel of `tonic` puts a queue and two more tasks in between, which cost a question
-//! to a service on the same machine more than the service does.
+//! task that works the connection, where a channel of `tonic` puts a queue and two more tasks in between.
 
 use std::sync::{Arc, Weak};
 
