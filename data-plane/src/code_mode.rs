@@ -58,7 +58,7 @@ pub(crate) enum Full {
 impl CodeMode {
     /// Makes the first workers ready.
     pub(crate) async fn start(settings: &Settings) -> Result<Self, Unavailable> {
-        let settings = Settings { max_runs: memory::runs(settings)?, ..settings.clone() };
+        let settings = memory::fitted(settings)?;
         let pool = toolplane_sandbox::Pool::new(settings.pool())?;
         // Better not to start than to refuse every program of every caller.
         pool.check().await?;

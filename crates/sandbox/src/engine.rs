@@ -32,8 +32,8 @@ use crate::outcome::{Failure, Limit, Value};
 pub(crate) trait Link {
     /// Has a tool called, without waiting for it.
     fn call(&self, id: u32, tool: u32, arguments: Box<RawValue>) -> Result<(), Error>;
-    /// Tells what was printed.
-    fn printed(&self, text: String) -> Result<(), Error>;
+    /// Tells what was printed, and whether more was.
+    fn printed(&self, text: String, truncated: bool) -> Result<(), Error>;
     /// Waits until at least one call is done.
     fn wait(&self) -> Result<Woken, Error>;
 }
@@ -111,7 +111,7 @@ pub(crate) fn warm_up() {
         fn call(&self, _: u32, _: u32, _: Box<RawValue>) -> Result<(), Error> {
             Ok(())
         }
-        fn printed(&self, _: String) -> Result<(), Error> {
+        fn printed(&self, _: String, _: bool) -> Result<(), Error> {
             Ok(())
         }
         fn wait(&self) -> Result<Woken, Error> {
@@ -205,6 +205,7 @@ impl Session<'_> {
             Ok(request) => {
                 self.calls += 1;
                 self.open += 1;
+                self.printed.flush();
                 self.link.call(call.call_id, request.place, request.arguments).map_err(|_| Ended::Host)?;
                 Ok(call.resume_pending(self.printed.writer()))
             }
@@ -226,6 +227,7 @@ impl Session<'_> {
                 self.open = self.open.saturating_sub(results.len());
                 return Ok(futures.resume(results, self.printed.writer()));
             }
+            self.printed.flush();
             match self.link.wait().map_err(|_| Ended::Host)? {
                 Woken::Answers(answers) => {
                     self.answers.extend(answers.into_iter().map(|answer| (answer.id, answer.end)));

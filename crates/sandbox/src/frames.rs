@@ -5,6 +5,7 @@
 //! not exactly one message of the expected kind is an error. Neither side goes on after an error.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -30,10 +31,17 @@ const ROOM: usize = 256 * 1024;
 pub(crate) const MARKED: usize = 64;
 
 /// JSON may write one byte as six.
-const ESCAPED: usize = 6;
+pub(crate) const ESCAPED: usize = 6;
 
 /// No frame is larger, whatever the limits are.
 const MAX_FRAME: usize = 256 * 1024 * 1024;
+
+/// So many lines that a program prints are sent one by one.
+pub(crate) const PRINTS_AT_ONCE: u32 = 32;
+/// From then on, lines are gathered for so long,
+pub(crate) const PRINTS_GATHERED: Duration = Duration::from_millis(20);
+/// or until there are so many bytes.
+pub(crate) const PRINTS_FULL: usize = 4 * 1024;
 
 /// What the host says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,7 +102,11 @@ pub(crate) enum FromWorker {
     /// The program calls a tool and goes on.
     Call { id: u32, tool: u32, arguments: Box<RawValue> },
     /// The program has printed this.
-    Printed { text: String },
+    Printed {
+        text: String,
+        /// Whether there was more than it may print.
+        truncated: bool,
+    },
     /// Every part of the program waits for calls.
     Wait,
     /// The program has ended.
@@ -141,6 +153,18 @@ pub(crate) fn max_from_worker(limits: &Limits) -> usize {
     let result = limits.result.saturating_mul(ESCAPED + 1);
     let stdout = limits.stdout.saturating_mul(ESCAPED);
     result.saturating_add(stdout).max(MAX_ARGUMENTS).saturating_add(ROOM).min(MAX_FRAME)
+}
+
+/// In how many messages the output of a run with these limits comes at most: by lines, bytes and time, and before calls.
+pub(crate) fn most_prints(limits: &Limits) -> usize {
+    let by_time = limits.duration.as_millis() / PRINTS_GATHERED.as_millis().max(1);
+    let by_calls = limits.calls.saturating_mul(2);
+    let by_size = limits.stdout / PRINTS_FULL;
+    usize::try_from(by_time)
+        .unwrap_or(usize::MAX)
+        .saturating_add(by_calls)
+        .saturating_add(by_size)
+        .saturating_add(2 * usize::try_from(PRINTS_AT_ONCE).unwrap_or_default())
 }
 
 /// The bytes of one message.

@@ -74,8 +74,16 @@ pub struct ToolFailure {
     pub effect: Effect,
 }
 
+/// What a call was answered, with whatever is to be held for as long as the answer is.
+pub struct Given {
+    /// The value.
+    pub json: Box<RawValue>,
+    /// Dropped when the program has it, or never will.
+    pub held: Option<Arc<dyn Send + Sync>>,
+}
+
 /// How a call ends: with JSON, or a failure that the program can catch.
-pub type Answered = Result<Box<RawValue>, ToolFailure>;
+pub type Answered = Result<Given, ToolFailure>;
 
 /// Answers the calls of programs.
 pub trait Calls: Send + Sync {
@@ -100,6 +108,20 @@ struct Inner {
 /// The most bytes that the process of a program with these limits counts before it is ended.
 pub fn most_memory(limits: &crate::Limits) -> usize {
     limits.memory.saturating_add(accounting::ABOVE_MEMORY)
+}
+
+// ── Given ──
+
+impl From<Box<RawValue>> for Given {
+    fn from(json: Box<RawValue>) -> Self {
+        Self { json, held: None }
+    }
+}
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Given").field("json", &self.json).finish_non_exhaustive()
+    }
 }
 
 // ── Options ──
@@ -130,7 +152,8 @@ impl Pool {
     pub fn new(options: Options) -> std::io::Result<Self> {
         if !worker::IS_COMPLETE {
             tracing::warn!(
-                "code mode runs without a filter of system calls on this platform: use it for trusted callers only"
+                "code mode runs without a filter of system calls and without limits of the kernel on this platform: use it \
+                 for trusted callers only"
             );
         }
         let starter = Starter::new(&options)?;
@@ -190,11 +213,11 @@ impl Pool {
             };
             let _refilled = RefillOnDrop(self);
             let ended = Conversation::new(program, calls, worker).run(asked.elapsed()).await;
-            let Ended { outcome, is_taken, left } = ended;
+            let Ended { outcome, is_untouched, left } = ended;
             if let Some(worker) = left {
                 self.0.idle().push(worker);
             }
-            if is_taken || more == 0 {
+            if !is_untouched || more == 0 {
                 return outcome;
             }
             more -= 1;

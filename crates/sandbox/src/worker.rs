@@ -1,9 +1,8 @@
 //! The start of a worker, its locks and its conversation.
 //!
-//! A worker is the binary of the gateway started anew with [`ARGUMENT`] as its first argument; `main` must call
-//! [`run_if_asked`] before it does anything else, so that no setting is read, no thread started and no file opened.
-//!
-//! Where the platform can, workers are copies of a process that was started so once, with [`TEMPLATE`] instead.
+//! The binary of the gateway is started anew with [`ARGUMENT`] as its first argument and is a worker, or, where the
+//! platform can, with [`TEMPLATE`] and is what workers are copies of. `main` must call [`run_if_asked`] before it does
+//! anything else, so that no setting is read, no thread started and no file opened.
 //!
 //! Two threads: the interpreter's, with a stack that no source within the limits can exhaust, and the first one, which
 //! watches the clock of a run.

@@ -3,7 +3,6 @@
 //! Identifiers are derived once for a view and kept with it, so that a program costs as much as it has words, however many
 //! tools there are.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use toolplane_registry::view::{Entry, Identifiers};
@@ -24,12 +23,12 @@ impl<'v> Bindings<'v> {
     }
 
     /// What a program calls this tool.
-    pub(crate) fn identifier<'s>(&self, name: &'s str) -> Cow<'s, str>
+    pub(crate) fn identifier<'s>(&self, name: &'s str) -> &'s str
     where
         'v: 's,
     {
         let derived = self.view.position(name).and_then(|position| self.identifiers.name(position));
-        Cow::Borrowed(derived.unwrap_or(name))
+        derived.unwrap_or(name)
     }
 
     /// The tools that a program spells, with what the sandbox has to know of them. The others are not looked at.

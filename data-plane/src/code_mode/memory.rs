@@ -24,19 +24,26 @@ pub struct TooLittle {
     all: u64,
 }
 
-/// How many programs may run at one time: as many as the settings say, or fewer where memory ends before.
-pub(super) fn runs(settings: &Settings) -> Result<usize, TooLittle> {
+/// The settings with as many programs at one time as they say, or fewer where memory ends before.
+pub(super) fn fitted(settings: &Settings) -> Result<Settings, TooLittle> {
     let all = settings.total_memory.or_else(|| Some(available()? / PART));
-    let fitting = fitting(settings, all)?;
-    if fitting < settings.max_runs {
+    let max_runs = fitting(settings, all)?;
+    if max_runs < settings.max_runs {
         tracing::info!(
-            programs = fitting,
+            programs = max_runs,
             setting = settings.max_runs,
             memory = all,
             "memory bounds how many programs run at one time"
         );
     }
-    Ok(fitting)
+    let max_runs_per_caller = share(settings, max_runs);
+    Ok(Settings { max_runs, max_runs_per_caller, ..settings.clone() })
+}
+
+/// How many of them one caller may have: where memory lowered their number, no one caller is to have all of it.
+fn share(settings: &Settings, max_runs: usize) -> usize {
+    let most = if max_runs < settings.max_runs { (max_runs / 2).max(1) } else { max_runs };
+    settings.max_runs_per_caller.min(most)
 }
 
 /// Where the memory is not known, nothing but the setting bounds programs.
@@ -90,6 +97,8 @@ mod tests {
         assert_eq!(fitting(&settings(100 << 20), Some(100 * each)), Ok(8), "the setting is a bound, too");
         assert_eq!(fitting(&settings(100 << 20), None), Ok(8));
         assert_eq!(fitting(&settings(100 << 20), Some(each - 1)), Err(TooLittle { each, all: each - 1 }));
+        let settings = settings(100 << 20);
+        assert_eq!([8, 5, 1].map(|runs| share(&settings, runs)), [8, 2, 1], "no caller has all that is left");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use serde_json::value::RawValue;
 use toolplane_registry::RawJson;
 use toolplane_registry::view::Entry;
-use toolplane_sandbox::pool::Answered;
+use toolplane_sandbox::pool::{Answered, Given};
 use toolplane_sandbox::{Calls, Effect, NestedCall, Outcome, Program, ToolFailure};
 use toolplane_upstream::connector::Room;
 use tracing::{Instrument as _, Span};
@@ -47,7 +47,7 @@ pub(crate) struct Ended {
     pub(crate) names: Vec<String>,
 }
 
-/// Room for the reply of one nested call. It is given back when that call is over: the outer one may have many.
+/// Room for the reply of one nested call. It is given back when the program has the answer: the outer call may have many.
 #[derive(Debug)]
 struct Loan {
     room: Arc<dyn Room>,
@@ -125,14 +125,18 @@ impl Nested<'_> {
         let Run { executor, served, caller, extras, .. } = self.run;
         let nested = caller.nested(self.audit.session());
         // Its answers to a tool's questions belong to another call, and nobody can be asked from inside a program.
-        let room = extras.room.as_ref().map(|room| Loan::of(room) as Arc<dyn Room>);
+        let loan = extras.room.as_ref().map(Loan::of);
+        let room = loan.clone().map(|loan| loan as Arc<dyn Room>);
         let extras = Extras { dialog: None, room, ..extras.clone() };
         let answer =
             Box::pin(executor.execute_for_code(served, &nested, entry, RawJson::from(arguments), extras))
                 .await;
         match answer {
-            Ok(value) => serde_json::from_str(value.as_str())
-                .map_err(|_| failure("execution_error", "the answer is no JSON", Effect::Done)),
+            // The answer takes room until the program has it.
+            Ok(value) => match serde_json::from_str(value.as_str()) {
+                Ok(json) => Ok(Given { json, held: loan.map(|loan| loan as Arc<dyn Send + Sync>) }),
+                Err(_) => Err(failure("execution_error", "the answer is no JSON", Effect::Done)),
+            },
             Err(error) => {
                 Span::current().record("gateway.error_code", error.kind());
                 Err(failure(error.code(), &error.to_string(), error.effect()))

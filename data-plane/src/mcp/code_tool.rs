@@ -30,8 +30,8 @@ fn described(limits: &Limits, example: &str) -> Value {
          Tools are async functions under the names that discover_tools(format=\"signatures\") shows: \
          `r = await name(key=value)`. A structured answer is a dict or list, any other is text (`json.loads` reads \
          JSON). `asyncio.gather` runs calls at once. A failed call raises RuntimeError(\"code: message\"); where a \
-         program fails, `effect` of each call says what not to repeat. `print` is captured. Works: functions, comprehensions, f-strings, try, plain classes; modules json, re, math, datetime, \
-         itertools, collections, functools, asyncio. Does not: class inheritance, match, yield, del, files, network. \
+         program fails, `effect` of each call says what not to repeat. `print` is captured. Works: functions, comprehensions, \
+         f-strings, try, plain classes; modules json, re, math, datetime, itertools, collections, functools, asyncio. Does not: class inheritance, match, yield, del, files, network. \
          At most {calls} calls and {} s. Example:\n{example}",
         duration.as_secs_f64()
     );

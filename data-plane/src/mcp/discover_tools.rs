@@ -201,10 +201,10 @@ fn in_group(
 fn signatures(entries: &[&Entry], bindings: Option<Bindings<'_>>) -> Found {
     let line = |entry: &&Entry| {
         let published = entry.name();
-        let identifier = bindings.map_or(published.into(), |bindings| bindings.identifier(published));
-        let rendered = signature::render(&identifier, entry.tool());
+        let identifier = bindings.map_or(published, |bindings| bindings.identifier(published));
+        let rendered = signature::render(identifier, entry.tool());
         // Everything but a program calls it by its published name.
-        if *identifier == *published {
+        if identifier == published {
             rendered
         } else {
             format!("{rendered}\n  (execute_tool: `{published}`)")

@@ -4,22 +4,15 @@
 //! The first lines go at once; a program that goes on printing has them gathered, so that it costs the host little.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use monty_types::{MontyException, PrintWriter, PrintWriterCallback};
 use tokio::time::Instant;
 
 use crate::engine::Link;
+use crate::frames::{PRINTS_AT_ONCE, PRINTS_FULL, PRINTS_GATHERED};
 
 /// Stands where something was cut off.
 const MARK: &str = "\n… (truncated)";
-
-/// As many lines are sent one by one.
-const AT_ONCE: u32 = 32;
-/// From then on, lines are gathered for so long,
-const GATHERED: Duration = Duration::from_millis(20);
-/// or until there are so many bytes.
-const FULL: usize = 4 * 1024;
 
 /// Keeps the beginning and drops the rest: a program that prints too much goes on, as it does elsewhere.
 pub(super) struct Printed<'a> {
@@ -58,20 +51,24 @@ impl<'a> Printed<'a> {
         self.text.push_str(text.get(..kept).unwrap_or_default());
         self.room = self.room.saturating_sub(kept);
         self.truncated = kept < text.len();
-        if self.text.len() >= FULL {
-            self.send();
+        if self.truncated || self.text.len() >= PRINTS_FULL {
+            self.flush();
         }
     }
 
     fn end_line(&mut self) {
-        if !self.text.is_empty() && (self.sent < AT_ONCE || self.sent_at.elapsed() >= GATHERED) {
-            self.send();
+        if self.sent < PRINTS_AT_ONCE || self.sent_at.elapsed() >= PRINTS_GATHERED {
+            self.flush();
         }
     }
 
-    fn send(&mut self) {
+    /// Sends what there is.
+    pub(super) fn flush(&mut self) {
+        if self.text.is_empty() {
+            return;
+        }
         // A host that is gone is noticed by whoever waits for it.
-        self.link.printed(std::mem::take(&mut self.text)).unwrap_or_default();
+        self.link.printed(std::mem::take(&mut self.text), self.truncated).unwrap_or_default();
         self.sent = self.sent.saturating_add(1);
         self.sent_at = Instant::now();
     }

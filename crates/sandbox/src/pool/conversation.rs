@@ -29,14 +29,17 @@ use crate::program::{Limits, Program};
 /// How long a worker has to end a program properly when its time is up.
 const GRACE: Duration = Duration::from_millis(150);
 
+/// No value nests deeper; a worker makes a text of what goes beyond a hundred.
+const MAX_DEPTH: usize = 127;
+
 /// No sentence or traceback of a worker is longer, in bytes.
 const MAX_TOLD: usize = 32 * 1024;
 
 /// The end of a conversation.
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
-    /// Whether the program was begun. One that was not may be given to another worker.
-    pub(super) is_taken: bool,
+    /// Whether the worker was gone before it had begun the program, which may then be given to another.
+    pub(super) is_untouched: bool,
     /// The worker, where it may take another program.
     pub(super) left: Option<Worker>,
 }
@@ -59,8 +62,11 @@ pub(super) struct Conversation<'a> {
     sent: HashSet<u32>,
     ledger: Ledger<'a>,
     is_worker_waiting: bool,
-    /// What the program has printed so far.
+    /// What the program has printed so far, and in how many messages.
     printed: String,
+    prints: usize,
+    /// Whether there was more.
+    is_cut: bool,
     /// Whether the worker has begun to run the program.
     is_taken: bool,
     stopped_by: StoppedBy,
@@ -77,6 +83,8 @@ impl<'a> Conversation<'a> {
             ledger: Ledger::new(calls, &program.limits),
             is_worker_waiting: false,
             printed: String::new(),
+            prints: 0,
+            is_cut: false,
             is_taken: false,
             stopped_by: StoppedBy::Worker,
             deadline: Instant::now() + program.limits.duration,
@@ -89,10 +97,15 @@ impl<'a> Conversation<'a> {
         let begun = Instant::now();
         let ended = self.lead().await;
         // A worker whose program failed may have had a part in it: it takes no other.
+        let is_untouched = !self.is_taken && matches!(&ended, Err(Broken::Frames(frames::Error::Pipe(_))));
         let (done, is_sound) = match ended {
             Ok(done) => {
                 let is_well = done.end.is_ok();
                 if is_well {
+                    if self.worker.runs_left <= 1 {
+                        // It has said all that it is to say, and is not to go on while its calls are waited for.
+                        self.worker.end();
+                    }
                     self.finish_calls().await;
                 }
                 (done, is_well)
@@ -107,7 +120,7 @@ impl<'a> Conversation<'a> {
         let outcome = Outcome { end, stopped_by, stdout, truncated, calls, note, start_time, run_time };
         self.worker.runs_left = self.worker.runs_left.saturating_sub(1);
         let left = (is_sound && self.worker.runs_left > 0).then_some(self.worker);
-        Ended { outcome, is_taken: self.is_taken, left }
+        Ended { outcome, is_untouched, left }
     }
 
     /// Sends the program and goes on until the worker is done.
@@ -126,7 +139,7 @@ impl<'a> Conversation<'a> {
                     self.say(&ToWorker::Abort).await?;
                 }
                 true = self.ledger.advance(), if self.ledger.is_busy() => {}
-                // While calls wait for their turn the pipe holds back what comes next.
+                // Where much waits for its turn the pipe holds back what comes next.
                 message = self.worker.incoming.next(&mut self.worker.output, self.max_frame), if !self.ledger.is_crowded() => {
                     let message = message.map_err(Broken::Frames)?;
                     if let Some(done) = self.heard(message)? {
@@ -136,8 +149,9 @@ impl<'a> Conversation<'a> {
             }
             if self.is_worker_waiting && self.ledger.has_answers() {
                 self.is_worker_waiting = false;
-                let answers = self.ledger.next_answers();
+                let (answers, held) = self.ledger.next_answers();
                 self.say(&ToWorker::Answers(answers)).await?;
+                drop(held);
             }
         }
     }
@@ -175,9 +189,13 @@ impl<'a> Conversation<'a> {
             FromWorker::Printed { .. } if self.is_worker_waiting => {
                 Err(Broken::Nonsense("it prints while it waits"))
             }
-            FromWorker::Printed { text } => {
+            FromWorker::Printed { text, .. } if text.is_empty() => Err(Broken::Nonsense("it prints nothing")),
+            FromWorker::Printed { text, truncated } => {
                 self.printed.push_str(&text);
-                if self.printed.len() > self.program.limits.stdout {
+                self.is_cut |= truncated;
+                self.prints = self.prints.saturating_add(1);
+                let is_often = self.prints > frames::most_prints(&self.program.limits);
+                if is_often || self.printed.len() > self.program.limits.stdout {
                     return Err(Broken::Nonsense("it prints more than it may"));
                 }
                 Ok(None)
@@ -263,7 +281,7 @@ impl<'a> Conversation<'a> {
             },
         };
         self.stopped_by = stopped_by;
-        Done { end: Err(failure), stdout: String::new(), truncated: false, note: None }
+        Done { end: Err(failure), stdout: String::new(), truncated: self.is_cut, note: None }
     }
 }
 
@@ -272,7 +290,10 @@ fn is_within(done: &Done, max_result: usize, max_stdout: usize) -> bool {
     let Done { end, stdout, truncated: _, note } = done;
     let is_end_within = match end {
         Ok(Value { text, json }) => {
-            text.len() <= max_result && json.get().len() <= max_result.saturating_mul(6).saturating_add(2)
+            // A text grows where JSON escapes it; everything else is measured as it is written.
+            let growth = if json.get().starts_with('"') { frames::ESCAPED } else { 1 };
+            let max_json = max_result.saturating_mul(growth).saturating_add(2);
+            text.len() <= max_result && json.get().len() <= max_json && is_shallow(json.get())
         }
         Err(Failure { message, traceback, hint, .. }) => {
             let texts = [Some(message), traceback.as_ref(), hint.as_ref()];
@@ -281,4 +302,20 @@ fn is_within(done: &Done, max_result: usize, max_stdout: usize) -> bool {
     };
     let is_note_within = note.as_ref().is_none_or(|note| note.len() <= MAX_TOLD);
     is_end_within && is_note_within && stdout.len() <= max_stdout.saturating_add(frames::MARKED)
+}
+
+/// Whether this JSON nests no deeper than a worker writes it; whoever reads it later may recurse.
+fn is_shallow(json: &str) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    json.bytes().all(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => depth = depth.saturating_add(1),
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth <= MAX_DEPTH
+    })
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin as StdChildStdin, ChildStdout as StdChildStdout};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -15,10 +15,13 @@ use crate::frames::{self, FromWorker, Incoming};
 use crate::worker;
 
 /// How long a worker may take to lock itself down.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a killed worker may take to be gone.
 const END_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How soon it is looked again whether a killed process is gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// The largest frame of a worker that has not been given a program.
 const MAX_GREETING: usize = 64;
@@ -107,6 +110,11 @@ impl Worker {
         self.process.id.is_some_and(|id| matches!(waitid(WaitId::Pid(id), looks), Ok(None)))
     }
 
+    /// Ends the process.
+    pub(super) fn end(&mut self) {
+        self.process.end(None);
+    }
+
     /// Ends the process; what it ended with, if it had ended by itself before.
     pub(super) async fn exit_code(&mut self) -> Option<i32> {
         let (asked, code) = oneshot::channel();
@@ -128,19 +136,29 @@ impl Process {
         id.map(|id| Self::new(id, undertaker)).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Ends it and waits; what it ended with, if it had ended by itself before. Must not be called in a runtime.
+    /// What it ended with, if it ends by itself within a moment. Blocks, so it is nothing for a runtime.
     #[cfg(target_os = "linux")]
     pub(super) fn exit_code_now(&mut self) -> Option<i32> {
-        let (asked, code) = oneshot::channel();
-        self.end(Some(asked));
-        code.blocking_recv().ok().flatten()
+        let id = self.id?;
+        let until = std::time::Instant::now() + END_TIMEOUT;
+        while std::time::Instant::now() < until {
+            match waitpid(Some(id), WaitOptions::NOHANG) {
+                Ok(None) => thread::sleep(LOOK_AGAIN),
+                Ok(Some((_, status))) => {
+                    self.id = None;
+                    return status.exit_status();
+                }
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
-    fn end(&mut self, asked: Option<oneshot::Sender<Option<i32>>>) {
+    pub(super) fn end(&mut self, asked: Option<oneshot::Sender<Option<i32>>>) {
         if let Some(id) = self.id.take() {
             // It may have ended by itself.
             kill_process(id, Signal::KILL).unwrap_or_default();
-            // The undertaker may be gone with the pool; then the kernel buries it.
+            // The undertaker is there for as long as a process is.
             drop(self.undertaker.0.send(Dead { id, asked }));
         }
     }
@@ -162,14 +180,32 @@ impl Undertaker {
     }
 }
 
+/// Waits for each; one that is stuck in the kernel holds up none of the others.
 fn bury(dead: &Receiver<Dead>) {
-    while let Ok(Dead { id, asked }) = dead.recv() {
-        // An error means that it is buried already.
-        let waited = waitpid(Some(id), WaitOptions::empty()).ok().flatten();
-        let code = waited.and_then(|(_, status)| status.exit_status());
-        if let Some(asked) = asked {
-            // Whoever asked may have given up.
-            asked.send(code).unwrap_or_default();
+    let mut waiting: Vec<Dead> = Vec::new();
+    loop {
+        let next = if waiting.is_empty() {
+            dead.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            dead.recv_timeout(LOOK_AGAIN)
+        };
+        match next {
+            Ok(next) => waiting.push(next),
+            Err(RecvTimeoutError::Timeout) => {}
+            // They are killed, and theirs is the kernel's to do; this process may be ending, too.
+            Err(RecvTimeoutError::Disconnected) => return,
         }
+        waiting.retain_mut(|Dead { id, asked }| match waitpid(Some(*id), WaitOptions::NOHANG) {
+            Ok(None) => true,
+            // An error means that it is buried already.
+            ended => {
+                let code = ended.ok().flatten().and_then(|(_, status)| status.exit_status());
+                if let Some(asked) = asked.take() {
+                    // Whoever asked may have given up.
+                    asked.send(code).unwrap_or_default();
+                }
+                false
+            }
+        });
     }
 }

@@ -14,7 +14,7 @@ use std::os::unix::process::CommandExt as _;
 
 use tokio::sync::oneshot;
 
-use super::process::{Error, Process, Started, Undertaker, Worker};
+use super::process::{Error, Process, START_TIMEOUT, Started, Undertaker, Worker};
 #[cfg(target_os = "linux")]
 use super::template::Template;
 use crate::pool::Options;
@@ -66,7 +66,8 @@ impl Starter {
             if !is_ordered {
                 return Err(Error::Closed);
             }
-            let started = started.await.map_err(|_| Error::Closed)??;
+            let started = tokio::time::timeout(START_TIMEOUT, started).await.map_err(|_| Error::TooSlow)?;
+            let started = started.map_err(|_| Error::Closed)??;
             Worker::greeted(started, runs).await
         }
     }
@@ -89,8 +90,10 @@ impl Bench {
     /// Starts a process for every order until the pool is gone.
     fn serve(&mut self, orders: &Receiver<Order>) {
         while let Ok(order) = orders.recv() {
-            // One that nobody waits for any more is ended where it is dropped.
-            drop(order.send(self.one()));
+            // Whoever gave up meanwhile costs nothing more; one that nobody waits for is ended where it is dropped.
+            if !order.is_closed() {
+                drop(order.send(self.one()));
+            }
         }
     }
 
@@ -104,14 +107,16 @@ impl Bench {
         if !self.copies {
             return self.anew();
         }
-        // The template may have been ended by somebody; a new one is tried once.
-        if let Some(template) = &self.template
-            && let Ok(started) = template.copy(&self.undertaker)
+        // The template may have been ended by somebody; a new one is tried once. One that failed is never asked again: its
+        // answer may still be on the way, and would be taken for that to another order.
+        if let Some(template) = self.template.take()
+            && let Ok(started) = template.copy()
         {
+            self.template = Some(template);
             return Ok(started);
         }
         let template = Template::start(&self.binary, &self.undertaker)?;
-        match template.copy(&self.undertaker) {
+        match template.copy() {
             Ok(started) => {
                 self.template = Some(template);
                 Ok(started)

@@ -25,6 +25,7 @@ const COPY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Template {
     socket: OwnedFd,
     process: Process,
+    undertaker: Undertaker,
 }
 
 impl Template {
@@ -32,14 +33,16 @@ impl Template {
     pub(super) fn start(binary: &Binary, undertaker: &Undertaker) -> io::Result<Self> {
         let (socket, its_end) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(COPY_TIMEOUT))?;
+        for way in [sockopt::Timeout::Recv, sockopt::Timeout::Send] {
+            sockopt::set_socket_timeout(&socket, way, Some(COPY_TIMEOUT))?;
+        }
         let child = binary.command(TEMPLATE).stdin(its_end).stdout(std::process::Stdio::null()).spawn()?;
         let process = Process::of(&child, undertaker)?;
-        Ok(Self { socket, process })
+        Ok(Self { socket, process, undertaker: undertaker.clone() })
     }
 
     /// A copy that waits for a program, or soon will.
-    pub(super) fn copy(&self, undertaker: &Undertaker) -> io::Result<Started> {
+    pub(super) fn copy(&self) -> io::Result<Started> {
         let (its_input, input) = pipe_with(PipeFlags::CLOEXEC)?;
         let (output, its_output) = pipe_with(PipeFlags::CLOEXEC)?;
         let its_pipes = [its_input.as_fd(), its_output.as_fd()];
@@ -50,7 +53,7 @@ impl Template {
         }
         sendmsg(&self.socket, &[io::IoSlice::new(b"w")], &mut with, SendFlags::NOSIGNAL)?;
         let id = self.answer()?;
-        Ok(Started { process: Process::new(id, undertaker), input, output })
+        Ok(Started { process: Process::new(id, &self.undertaker), input, output })
     }
 
     /// The id of a copy.
@@ -71,8 +74,18 @@ impl Template {
             .ok_or_else(|| io::Error::from_raw_os_error(number.saturating_neg()))
     }
 
-    /// Ends it; what it ended with, if it had ended by itself before.
+    /// What it ended with, if it ends by itself.
     pub(super) fn exit_code(mut self) -> Option<i32> {
         self.process.exit_code_now()
+    }
+}
+
+impl Drop for Template {
+    /// Copies that it has made and told of, and nobody asked for any more, are waited for: they are this process's children.
+    fn drop(&mut self) {
+        self.process.end(None);
+        while let Ok(id) = self.answer() {
+            drop(Process::new(id, &self.undertaker));
+        }
     }
 }

@@ -38,8 +38,8 @@ impl Link for Pipes {
         self.write(&FromWorker::Call { id, tool, arguments })
     }
 
-    fn printed(&self, text: String) -> Result<(), Error> {
-        self.write(&FromWorker::Printed { text })
+    fn printed(&self, text: String, truncated: bool) -> Result<(), Error> {
+        self.write(&FromWorker::Printed { text, truncated })
     }
 
     fn wait(&self) -> Result<Woken, Error> {

@@ -124,7 +124,8 @@ mod linux {
     /// Keeps the two pipes and the empty error stream.
     #[expect(unsafe_code, reason = "no safe function closes a range of descriptors")]
     fn close_inherited() {
-        // SAFETY: nothing in this process has opened a descriptor of its own yet, so none that is in use is closed.
+        // SAFETY: nothing in this process has a descriptor of its own, or none any more: a copy has put its pipes in place
+        // and dropped what they came in, so none that is in use is closed.
         let closed = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) == 0 };
         if !closed {
             // A kernel before 5.9. Everything that the gateway opens is closed by the start of this process anyway.

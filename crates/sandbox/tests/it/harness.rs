@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use serde_json::value::{RawValue, to_raw_value};
-use toolplane_sandbox::pool::Answered;
+use serde_json::value::to_raw_value;
+use toolplane_sandbox::pool::{Answered, Given};
 use toolplane_sandbox::{
     Calls, Effect, Failure, Limits, NestedCall, Options, Outcome, Pool, Program, Tool, ToolFailure,
 };
@@ -28,7 +28,7 @@ impl Calls for Tools {
             let arguments: Json = serde_json::from_str(call.arguments.get()).expect("JSON");
             let text = |name: &str| arguments[name].as_str().unwrap_or_default().to_owned();
             match TOOLS.get(call.tool).map(|(name, _)| *name) {
-                Some("echo") => Ok(call.arguments),
+                Some("echo") => Ok(call.arguments.into()),
                 Some("fail") => {
                     let (code, message) = ("upstream_error".to_owned(), text("message"));
                     Err(ToolFailure { code, message, effect: Effect::Unknown })
@@ -51,8 +51,8 @@ impl Calls for Tools {
     }
 }
 
-fn raw(value: &Json) -> Box<RawValue> {
-    to_raw_value(value).expect("JSON")
+fn raw(value: &Json) -> Given {
+    to_raw_value(value).expect("JSON").into()
 }
 
 pub(crate) fn options() -> Options {

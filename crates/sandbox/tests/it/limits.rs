@@ -1,6 +1,7 @@
 //! Limits, cancellation, and workers that die.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use toolplane_sandbox::outcome::Status;
 use toolplane_sandbox::pool::Answered;
-use toolplane_sandbox::{Calls, Code, Limit, Limits, NestedCall, Options, Pool};
+use toolplane_sandbox::{Calls, Code, Limit, Limits, NestedCall, Options, Pool, StoppedBy};
 
 use crate::harness::{Tools, failure_with, options, pool, program, run_with};
 
@@ -68,6 +69,33 @@ async fn calls_under_way_at_the_end_are_told() {
     assert_eq!(outcome.end.expect_err("a failure").limit, Some(Limit::Duration));
     let status: Vec<&Status> = outcome.calls.iter().map(|call| &call.status).collect();
     assert_eq!(status, [&Status::Done, &Status::Abandoned]);
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_their_turn_hide_nothing_from_the_clock() {
+    let crowded = Limits { concurrent_calls: 2, ..limits() };
+    let source = "import asyncio\nprint('kept', end='')\nawait asyncio.gather(*[never() for _ in range(6)])";
+    let outcome = run_with(source, crowded).await;
+    let failure = outcome.end.expect_err("a failure");
+    assert_eq!((failure.limit, failure.line), (Some(Limit::Duration), Some(3)), "{failure:?}");
+    assert_eq!((outcome.stopped_by, outcome.stdout.as_str()), (StoppedBy::Abort, "kept"));
+    let waiting = outcome.calls.iter().filter(|call| call.status == Status::NotStarted).count();
+    assert_eq!(waiting, 4);
+}
+
+#[tokio::test]
+async fn a_lock_that_cannot_be_set_is_named() {
+    // A worker ends with this code where the kernel refuses the filter.
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("worker");
+    fs::write(&path, "#!/bin/sh\nexit 76\n").expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("may be run");
+    for copies in [true, false] {
+        let pool =
+            Pool::new(Options { ready: 0, binary: Some(path.clone()), copies, ..options() }).expect("a pool");
+        let error = pool.check().await.expect_err("no worker").to_string();
+        assert!(error.contains("seccomp"), "{copies}: {error}");
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,15 @@ fn call(id: u32, tool: u32, arguments: &str) -> String {
     frame(&format!("{{\"Call\":{{\"id\":{id},\"tool\":{tool},\"arguments\":{arguments}}}}}"))
 }
 
+fn printed(text: &str) -> String {
+    frame(&format!("{{\"Printed\":{{\"text\":\"{text}\",\"truncated\":false}}}}"))
+}
+
+fn done_with(json: &str) -> String {
+    let end = format!("{{\"Ok\":{{\"text\":\"1\",\"json\":{json}}}}}");
+    frame(&format!("{{\"Done\":{{\"end\":{end},\"stdout\":\"\",\"truncated\":false,\"note\":null}}}}"))
+}
+
 /// What a worker might say, and what is wrong about it.
 pub(crate) fn lies() -> Vec<(&'static str, String)> {
     let failed = |message: &str| {
@@ -75,11 +84,12 @@ pub(crate) fn lies() -> Vec<(&'static str, String)> {
         ("a tool that there is not", call(1, 4_000_000_000, "{}")),
         ("arguments that are no object", call(1, 4, "[1]")),
         ("a number that is used twice", [call(1, 4, "{}"), call(1, 4, "{}")].concat()),
-        (
-            "printing while it waits",
-            [call(1, 4, "{}"), frame("\"Wait\""), frame("{\"Printed\":{\"text\":\"x\"}}")].concat(),
-        ),
-        ("printing without end", frame(&format!("{{\"Printed\":{{\"text\":\"{}\"}}}}", "x".repeat(70_000)))),
+        ("printing while it waits", [call(1, 4, "{}"), frame("\"Wait\""), printed("x")].concat()),
+        ("printing without end", printed(&"x".repeat(70_000))),
+        ("printing nothing", printed("")),
+        ("printing byte by byte", printed("x").repeat(2_000)),
+        ("a value that is nested too deeply", done_with(&format!("{}{}", "[".repeat(200), "]".repeat(200)))),
+        ("a value that is too large", done_with(&format!("[{}1]", "1,".repeat(600_000)))),
         ("waiting twice", [call(1, 4, "{}"), frame("\"Wait\""), frame("\"Wait\"")].concat()),
         ("calling while it waits", [call(1, 4, "{}"), frame("\"Wait\""), call(2, 4, "{}")].concat()),
         ("a traceback without end", failed(&"x".repeat(40_000))),

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::frames::{Answer, AnswerEnd};
 use crate::outcome::{Call, Effect, Status};
-use crate::pool::{Answered, Calls, NestedCall, ToolFailure};
+use crate::pool::{Answered, Calls, Given, NestedCall, ToolFailure};
 use crate::program::Limits;
 
 /// How much of a failure's message a program is told, in bytes.
@@ -20,6 +21,12 @@ const MAX_MESSAGE: usize = 16 * 1024;
 
 /// How many answers of the largest size are held for a program that does not fetch them.
 const HELD_ANSWERS: usize = 4;
+
+/// The arguments that wait for their turn may have so many bytes before no more of the worker's messages is read.
+const MAX_WAITING: usize = 4 * 1024 * 1024;
+
+/// What is to be held for as long as an answer is.
+type Held = Option<Arc<dyn Send + Sync>>;
 
 /// A call under way, with its number.
 type Running<'a> = Pin<Box<dyn Future<Output = (u32, Answered)> + Send + 'a>>;
@@ -38,10 +45,11 @@ pub(super) struct Ledger<'a> {
     /// The place of each call by the worker's number for it.
     places: HashMap<u32, usize>,
     running: FuturesUnordered<Running<'a>>,
-    /// Calls that wait for their turn.
+    /// Calls that wait for their turn, and the bytes of their arguments.
     waiting: VecDeque<(u32, NestedCall)>,
-    /// Answers that are ready to be sent.
-    answers: Vec<Answer>,
+    waiting_bytes: usize,
+    /// Answers that are ready to be sent, and what is held for each.
+    answers: Vec<(Answer, Held)>,
 }
 
 impl<'a> Ledger<'a> {
@@ -53,6 +61,7 @@ impl<'a> Ledger<'a> {
             places: HashMap::new(),
             running: FuturesUnordered::new(),
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
             answers: Vec::new(),
         }
     }
@@ -67,9 +76,9 @@ impl<'a> Ledger<'a> {
         self.kept.len() >= self.limits.calls
     }
 
-    /// Whether calls wait for their turn.
+    /// Whether the calls that wait for their turn are as large as they may be together.
     pub(super) fn is_crowded(&self) -> bool {
-        !self.waiting.is_empty()
+        self.waiting_bytes > MAX_WAITING
     }
 
     /// Whether calls are under way.
@@ -87,6 +96,7 @@ impl<'a> Ledger<'a> {
         self.places.insert(id, self.kept.len());
         let noted = Call { tool: call.tool, status: Status::NotStarted, duration: Duration::ZERO };
         self.kept.push(Kept { call: noted, begun: Instant::now() });
+        self.waiting_bytes = self.waiting_bytes.saturating_add(call.arguments.get().len());
         self.waiting.push_back((id, call));
         self.begin_calls();
     }
@@ -113,6 +123,7 @@ impl<'a> Ledger<'a> {
     fn begin_calls(&mut self) {
         while self.running.len() < self.limits.concurrent_calls.max(1) {
             let Some((id, call)) = self.waiting.pop_front() else { return };
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(call.arguments.get().len());
             if let Some(kept) = self.places.get(&id).and_then(|&place| self.kept.get_mut(place)) {
                 kept.call.status = Status::Abandoned;
                 kept.begun = Instant::now();
@@ -122,45 +133,45 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// As many answers as one message takes; a worker that wants more waits again.
-    pub(super) fn next_answers(&mut self) -> Vec<Answer> {
+    /// As many answers as one message takes, and what to hold until it is sent; a worker that wants more waits again.
+    pub(super) fn next_answers(&mut self) -> (Vec<Answer>, Vec<Held>) {
         let mut room = self.limits.answer;
-        let fitting = self.answers.iter().take_while(|answer| {
+        let fitting = self.answers.iter().take_while(|(answer, _)| {
             let fits = room > 0;
             room = room.saturating_sub(answer.size());
             fits
         });
         let fitting = fitting.count();
-        self.answers.drain(..fitting).collect()
+        self.answers.drain(..fitting).unzip()
     }
 
     fn answered(&mut self, id: u32, answered: Answered) {
         self.begin_calls();
         let Some(kept) = self.places.get(&id).and_then(|&place| self.kept.get_mut(place)) else { return };
         let max = self.limits.answer;
-        let answered = answered.and_then(|json| {
+        let answered = answered.and_then(|given| {
             let too_large = || ToolFailure {
                 code: "result_too_large".to_owned(),
                 message: format!("the answer is larger than {max} bytes"),
                 effect: Effect::Done,
             };
             // What the program does not fetch is held here.
-            let held = self.answers.iter().map(Answer::size).sum::<usize>();
-            let is_too_large = json.get().len() > max || held > max.saturating_mul(HELD_ANSWERS);
-            if is_too_large { Err(too_large()) } else { Ok(json) }
+            let held = self.answers.iter().map(|(answer, _)| answer.size()).sum::<usize>();
+            let is_too_large = given.json.get().len() > max || held > max.saturating_mul(HELD_ANSWERS);
+            if is_too_large { Err(too_large()) } else { Ok(given) }
         });
         kept.call.duration = kept.begun.elapsed();
-        let end = match answered {
-            Ok(json) => {
+        let (end, held) = match answered {
+            Ok(Given { json, held }) => {
                 kept.call.status = Status::Done;
-                AnswerEnd::Given(json)
+                (AnswerEnd::Given(json), held)
             }
             Err(ToolFailure { code, mut message, effect }) => {
                 message.truncate(message.floor_char_boundary(MAX_MESSAGE));
                 kept.call.status = Status::Failed { code: code.clone(), effect };
-                AnswerEnd::Failed { code, message }
+                (AnswerEnd::Failed { code, message }, None)
             }
         };
-        self.answers.push(Answer { id, end });
+        self.answers.push((Answer { id, end }, held));
     }
 }
