@@ -94,7 +94,7 @@ mod tests {
         assert!(std::ptr::eq(bindings.identifiers, Bindings::of(view).identifiers));
         for entry in view.entries() {
             let identifier = bindings.identifier(entry.name());
-            assert_eq!(bindings.called(&identifier).unwrap().name(), entry.name(), "{identifier}");
+            assert_eq!(bindings.called(identifier).unwrap().name(), entry.name(), "{identifier}");
         }
         assert!(bindings.called("list").is_none(), "it stays what Python has under that name");
         assert_eq!(bindings.called("crm_list").unwrap().name(), "list");

@@ -140,8 +140,7 @@ impl Process {
     #[cfg(target_os = "linux")]
     pub(super) fn exit_code_now(&mut self) -> Option<i32> {
         let id = self.id?;
-        let until = std::time::Instant::now() + END_TIMEOUT;
-        while std::time::Instant::now() < until {
+        for _ in 0..END_TIMEOUT.as_millis() / LOOK_AGAIN.as_millis().max(1) {
             match waitpid(Some(id), WaitOptions::NOHANG) {
                 Ok(None) => thread::sleep(LOOK_AGAIN),
                 Ok(Some((_, status))) => {
