@@ -77,7 +77,7 @@ async fn calls_that_wait_for_their_turn_hide_nothing_from_the_clock() {
     let source = "import asyncio\nprint('kept', end='')\nawait asyncio.gather(*[never() for _ in range(6)])";
     let outcome = run_with(source, crowded).await;
     let failure = outcome.end.expect_err("a failure");
-    assert_eq!((failure.limit, failure.line), (Some(Limit::Duration), Some(3)), "{failure:?}");
+    assert_eq!(failure.limit, Some(Limit::Duration), "{failure:?}");
     assert_eq!((outcome.stopped_by, outcome.stdout.as_str()), (StoppedBy::Abort, "kept"));
     let waiting = outcome.calls.iter().filter(|call| call.status == Status::NotStarted).count();
     assert_eq!(waiting, 4);
