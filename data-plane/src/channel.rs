@@ -1,4 +1,4 @@
-//! How a control plane is reached: a Unix socket, TCP in the clear, or TLS.
+//! How a control plane or a hook service is reached: a Unix socket, TCP in the clear, or TLS.
 //!
 //! Owns connecting and nothing that is said over the connection; the operator's commands connect in the same way.
 

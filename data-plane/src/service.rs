@@ -45,7 +45,7 @@ pub enum Error {
     /// The listener failed.
     #[error("cannot serve: {0}")]
     Serve(#[from] std::io::Error),
-    /// Workers of code mode cannot be started.
+    /// Workers of code mode cannot be started, or there is too little memory for one program.
     #[error("cannot run code: {0}")]
     CodeMode(#[from] code_mode::Unavailable),
     /// A task of the node ended when it should not have.
