@@ -113,7 +113,10 @@ impl Service {
         let Self { options, live, control_planes, last_good, client, guard, metrics, gate, hooks } = self;
         let on_loopback = listener.local_addr()?.ip().is_loopback();
         let code_mode = match &options.code_mode {
-            Some(settings) => Some(CodeMode::start(settings).await?),
+            Some(settings) => match shutdown.run_until_cancelled(CodeMode::start(settings)).await {
+                Some(started) => Some(started?),
+                None => return Ok(()),
+            },
             None => None,
         };
         let (hooks, hook_tasks) = hooks;
