@@ -125,8 +125,12 @@ impl Member {
             }
             Err(Error::Failed(failure)) => {
                 asked.ended(failure.word());
-                // It is the node that fails, and callers who make it fail must not get past a hook by that.
-                if failure == Failure::NoRoom { Err(Refusal::NoRoom) } else { self.failed(phase, &failure) }
+                // It is the node that fails, and callers who make it fail must not get past a hook by that. Where no hook
+                // is shown a result, only a hook itself says so, and that is a failure like any other.
+                match failure {
+                    Failure::NoRoom if phase.is_about_result() => Err(Refusal::NoRoom),
+                    failure => self.failed(phase, &failure),
+                }
             }
         }
     }

@@ -120,8 +120,7 @@ impl Link {
         frame: Bytes,
         room: Option<Arc<dyn Room>>,
     ) -> Result<A, Error> {
-        let is_about_result = matches!(phase, Phase::TransformResult | Phase::AfterExecute);
-        let most = if is_about_result { usize::MAX } else { MAX_SMALL_ANSWER_BYTES };
+        let most = if phase.is_about_result() { usize::MAX } else { MAX_SMALL_ANSWER_BYTES };
         let max_answer_bytes = self.max_answer_bytes.min(most);
         self.asker.ask(Question { path: path::of(phase), frame, max_answer_bytes, room }).await
     }
