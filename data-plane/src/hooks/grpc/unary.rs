@@ -103,10 +103,14 @@ impl Asker {
         let mut requests = self.requests.clone().ready().await.map_err(Error::Unsent)?;
         let (response, mut sending) =
             requests.send_request(self.request(path), false).map_err(Error::Unsent)?;
-        sending.send_data(frame, true)?;
+        // A stream that is over by now takes no data and does not say why; that is what is read in place of an answer.
+        let unsent = sending.send_data(frame, true).err();
         let (head, mut body) = response.await?.into_parts();
         // An answer without a message has its status here.
         check(&head.headers)?;
+        if let Some(error) = unsent {
+            return Err(Error::Lost(error));
+        }
         if head.status != StatusCode::OK {
             return Err(Error::Status(of_http(head.status)));
         }
