@@ -127,7 +127,7 @@ impl Hook for Remote {
         let (link, call) = self.begin(Phase::Authenticate, context).await?;
         let request = wire::AuthenticateRequest { call };
         let answer: wire::AuthenticateResponse =
-            self.line.ask(&link, Phase::Authenticate, frame(&request), None).await?;
+            self.line.ask(&link, Phase::Authenticate, frame(&request)).await?;
         match answer.outcome {
             None => Ok(None),
             Some(Outcome::Denial(denial)) => Err(denied(denial)),
@@ -153,7 +153,7 @@ impl Hook for Remote {
             let request =
                 wire::FilterToolsRequest { call, tools: listed, domain: domain.map(ToOwned::to_owned) };
             let answer: wire::FilterToolsResponse =
-                self.line.ask(&link, Phase::FilterTools, frame(&request), None).await?;
+                self.line.ask(&link, Phase::FilterTools, frame(&request)).await?;
             if answer.visible.len() > count {
                 return Err(Failure::Invalid("it names more tools than it was asked about".to_owned()).into());
             }
@@ -177,7 +177,7 @@ impl Hook for Remote {
         let (link, call) = self.begin(Phase::AuthorizeCode, context).await?;
         let request = wire::AuthorizeCodeRequest { call };
         let answer: wire::AuthorizeCodeResponse =
-            self.line.ask(&link, Phase::AuthorizeCode, frame(&request), None).await?;
+            self.line.ask(&link, Phase::AuthorizeCode, frame(&request)).await?;
         Ok(answer.is_allowed)
     }
 
@@ -195,7 +195,7 @@ impl Hook for Remote {
             metadata: message::notes(execution.metadata),
         };
         let wire::BeforeExecuteResponse { denial, arguments, extra_headers, metadata } =
-            self.line.ask(&link, Phase::BeforeExecute, frame(&request), None).await?;
+            self.line.ask(&link, Phase::BeforeExecute, frame(&request)).await?;
         if let Some(denial) = denial {
             return Err(denied(denial));
         }
@@ -217,9 +217,9 @@ impl Hook for Remote {
     ) -> Result<Option<RawJson>, Error> {
         let (link, call) = self.begin(Phase::TransformResult, context).await?;
         let request = request_of!(wire::TransformResultRequest, call, execution);
-        let frame = frame_with(&request, result.as_str());
+        let frame = frame_with(&request, result.as_str(), execution.room);
         let wire::TransformResultResponse { denial, result } =
-            self.line.ask(&link, Phase::TransformResult, frame, execution.room).await?;
+            self.line.ask(&link, Phase::TransformResult, frame).await?;
         match denial {
             Some(denial) => Err(denied(denial)),
             None => Ok(result.map(|text| json("the result", &text)).transpose()?),
@@ -236,9 +236,9 @@ impl Hook for Remote {
         let (link, call) = self.begin(Phase::AfterExecute, context).await?;
         let mut request = request_of!(wire::AfterExecuteRequest, call, execution);
         request.is_error = is_error;
-        let frame = frame_with(&request, text);
+        let frame = frame_with(&request, text, execution.room);
         let wire::AfterExecuteResponse { denial, text } =
-            self.line.ask(&link, Phase::AfterExecute, frame, execution.room).await?;
+            self.line.ask(&link, Phase::AfterExecute, frame).await?;
         match denial {
             Some(denial) => Err(denied(denial)),
             None => Ok(text),
@@ -255,8 +255,7 @@ impl Hook for Remote {
         let mut request = request_of!(wire::ReportErrorRequest, call, execution);
         (request.error, request.code) = (reported.error.to_owned(), reported.code.to_owned());
         request.is_from_upstream = reported.is_from_upstream;
-        let wire::ReportErrorResponse {} =
-            self.line.ask(&link, Phase::ReportError, frame(&request), None).await?;
+        let wire::ReportErrorResponse {} = self.line.ask(&link, Phase::ReportError, frame(&request)).await?;
         Ok(())
     }
 

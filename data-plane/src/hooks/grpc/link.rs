@@ -10,11 +10,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Status};
 use toolplane_proto::hooks::{EndCallRequest, EndCallResponse};
 use toolplane_registry::policy::Globs;
-use toolplane_upstream::connector::Room;
 
 use super::super::{Failure, Phase, Phases};
 use super::path;
-use super::unary::{Asker, Error, Question, frame};
+use super::unary::{Asker, Error, Frame, Question, frame};
 use crate::channel::Connection;
 use crate::options::Address;
 
@@ -117,18 +116,17 @@ impl Link {
     pub(super) async fn ask<A: Message + Default>(
         &self,
         phase: Phase,
-        frame: Bytes,
-        room: Option<Arc<dyn Room>>,
+        frame: &mut Frame,
     ) -> Result<A, Error> {
         let most = if phase.is_about_result() { usize::MAX } else { MAX_SMALL_ANSWER_BYTES };
         let max_answer_bytes = self.max_answer_bytes.min(most);
-        self.asker.ask(Question { path: path::of(phase), frame, max_answer_bytes, room }).await
+        self.asker.ask(Question { path: path::of(phase), frame, max_answer_bytes }).await
     }
 
     /// Tells that a call is over.
     pub(super) async fn tell_end(&self, ended: &EndCallRequest) -> Result<EndCallResponse, Error> {
-        let (frame, max_answer_bytes) = (frame(ended)?, MAX_SMALL_ANSWER_BYTES);
-        self.asker.ask(Question { path: path::END_CALL, frame, max_answer_bytes, room: None }).await
+        let (path, max_answer_bytes) = (path::END_CALL, MAX_SMALL_ANSWER_BYTES);
+        self.asker.ask(Question { path, frame: &mut frame(ended)?, max_answer_bytes }).await
     }
 
     /// What it means that there is no answer.
