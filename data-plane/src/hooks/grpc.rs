@@ -1,9 +1,9 @@
 //! Hooks as a gRPC service, in any language.
 //!
 //! Owns the questions and the checks of the answers. `grpc/line.rs` owns being connected, `grpc/link.rs` one connection
-//! and what a failure on it means, `grpc/unary.rs` what travels over it, `grpc/path.rs` the names of the methods,
-//! `grpc/description.rs` what a service says of itself, and `grpc/message.rs` the way from the model to messages and
-//! back.
+//! and what a failure on it means, `grpc/pulse.rs` when it is doubtful, `grpc/unary.rs` what travels over it,
+//! `grpc/path.rs` the names of the methods, `grpc/description.rs` what a service says of itself, and `grpc/message.rs`
+//! the way from the model to messages and back.
 //!
 //! What a service answers is believed no further than it was asked: positions that do not exist, text that is no JSON
 //! and whatever else makes no sense is a failure of the hook.
@@ -13,6 +13,7 @@ mod line;
 mod link;
 mod message;
 mod path;
+mod pulse;
 mod unary;
 
 use std::sync::Arc;

@@ -153,7 +153,7 @@ impl Line {
     /// Connects and asks what the service is. The connection is worked by a task of the set.
     async fn connect(&self, connections: &mut JoinSet<()>) -> Result<Link, String> {
         let Service { address, tls, headers: _, allow_plain: _, max_answer_bytes, instance } = &self.service;
-        let mut connector = Connector::new(address, tls);
+        let mut connector = Connector::new(address, tls).watched();
         let io = connector.call(Uri::default()).await.map_err(|error| cause(&*error))?.into_inner();
         let gone = CancellationToken::new();
         let (asker, wires) =

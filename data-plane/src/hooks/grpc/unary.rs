@@ -3,7 +3,7 @@
 //! Owns frames and statuses. A call writes its question and reads the answer by itself, and wakes nobody for it but the
 //! task that works the connection, where a channel of `tonic` puts a queue and two more tasks in between.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
@@ -14,6 +14,7 @@ use prost::Message;
 use tonic::Status;
 use toolplane_upstream::connector::{Room, Share};
 
+use super::pulse::Pulse;
 use crate::options::Address;
 
 /// What stands before each message: whether it is compressed, and its length.
@@ -27,8 +28,7 @@ pub(super) struct Asker {
     requests: SendRequest<Bytes>,
     origin: (Scheme, Authority),
     usual: HeaderMap,
-    /// Cloned for each answer that is awaited.
-    awaited: Arc<()>,
+    pulse: Arc<Pulse>,
 }
 
 /// A message as it travels, and the room that it takes, with what is read of the answer.
@@ -91,24 +91,25 @@ impl Asker {
         ];
         let usual = usual.map(|(name, value): (HeaderName, _)| (name, HeaderValue::from_static(value)));
         let usual = usual.into_iter().collect();
-        Self { requests, origin: origin.unwrap_or_else(unnamed), usual, awaited: Arc::new(()) }
+        Self { requests, origin: origin.unwrap_or_else(unnamed), usual, pulse: Pulse::new() }
     }
 
-    /// As many references as answers are awaited.
-    pub(super) fn awaited(&self) -> Weak<()> {
-        Arc::downgrade(&self.awaited)
+    /// What is heard over the connection.
+    pub(super) fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Asks, and awaits the answer. Dropping this takes the question back.
     pub(super) async fn ask<A: Message + Default>(&self, question: Question<'_>) -> Result<A, Error> {
         let Question { path, frame: Frame { bytes, share }, max_answer_bytes } = question;
-        let (_awaited, sent) = (Arc::clone(&self.awaited), bytes.len());
+        let (awaited, sent) = (self.pulse.awaiting(), bytes.len());
         let mut requests = self.requests.clone().ready().await.map_err(Error::Unsent)?;
         let (response, mut sending) =
             requests.send_request(self.request(path), false).map_err(Error::Unsent)?;
         // A stream that is over by now takes no data and does not say why; that is what is read in place of an answer.
         let unsent = sending.send_data(bytes.clone(), true).err();
         let (head, mut body) = response.await?.into_parts();
+        awaited.hear();
         // An answer without a message has its status here.
         check(&head.headers)?;
         if let Some(error) = unsent {
@@ -121,6 +122,7 @@ impl Asker {
             read(&mut body, max_answer_bytes, |held| share.hold(sent + held).map_err(|_| Error::NoRoom));
         let message = message.await?;
         let trailers = body.trailers().await?.unwrap_or_default();
+        awaited.hear();
         if !check(&trailers)? {
             return Err(Error::Invalid("it ends without a status"));
         }
