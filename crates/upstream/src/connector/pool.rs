@@ -185,7 +185,7 @@ impl Shelf {
                     turn = Some(ours);
                     true
                 }
-                Next::Theirs(waiting) => waiting.is_over(patience).await,
+                Next::Theirs(waiting) => waiting.ends_before(patience).await,
             };
             if let Some(connection) = self.take() {
                 return Ok((connection, false));

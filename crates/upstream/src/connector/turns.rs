@@ -67,7 +67,7 @@ impl Turn {
 
 impl Waiting {
     /// Waits until then at most. `false`: the turn was given up, and somebody should take the next.
-    pub(super) async fn is_over(mut self, until: Instant) -> bool {
+    pub(super) async fn ends_before(mut self, until: Instant) -> bool {
         !matches!(timeout_at(until, self.0.wait_for(|is_over| *is_over)).await, Ok(Err(_)))
     }
 }
@@ -100,12 +100,12 @@ mod tests {
     async fn the_end_of_a_turn_frees_all_who_wait_at_once() {
         let turns = Turns::default();
         let turn = ours(&turns);
-        let mut waiting = Box::pin(theirs(&turns).is_over(later()));
+        let mut waiting = Box::pin(theirs(&turns).ends_before(later()));
         let unasked = theirs(&turns);
         assert_eq!(waiting.as_mut().now_or_never(), None);
         turn.end();
         assert_eq!(waiting.now_or_never(), Some(true));
-        assert_eq!(unasked.is_over(later()).now_or_never(), Some(true), "it ended before anybody asked");
+        assert_eq!(unasked.ends_before(later()).now_or_never(), Some(true), "it ended before anybody asked");
         let _next = ours(&turns);
     }
 
@@ -115,12 +115,12 @@ mod tests {
         let turn = ours(&turns);
         let (one, other) = (theirs(&turns), theirs(&turns));
         drop(turn);
-        assert_eq!(one.is_over(later()).now_or_never(), Some(false));
+        assert_eq!(one.ends_before(later()).now_or_never(), Some(false));
         let next = ours(&turns);
-        assert_eq!(other.is_over(later()).now_or_never(), Some(false));
+        assert_eq!(other.ends_before(later()).now_or_never(), Some(false));
         let waiting = theirs(&turns);
         next.end();
-        assert_eq!(waiting.is_over(later()).now_or_never(), Some(true));
+        assert_eq!(waiting.ends_before(later()).now_or_never(), Some(true));
     }
 
     #[tokio::test(start_paused = true)]
@@ -128,7 +128,7 @@ mod tests {
         let turns = Turns::default();
         let _hanging = ours(&turns);
         let began = Instant::now();
-        assert!(theirs(&turns).is_over(began + head_start(Duration::from_secs(5))).await);
+        assert!(theirs(&turns).ends_before(began + head_start(Duration::from_secs(5))).await);
         assert_eq!(began.elapsed(), HEAD_START);
         assert_eq!(head_start(Duration::from_millis(100)), Duration::from_millis(25));
     }

@@ -168,13 +168,13 @@ mod tests {
         let (address, gone) = (Address::Unix("/hooks.sock".into()), CancellationToken::new());
         let hands = shake_hands(Box::new(near), &address, gone.clone());
         let (ours, theirs) = tokio::join!(hands, h2::server::handshake(far));
-        let (asker, wires) = ours.unwrap();
+        let (service, wires) = ours.unwrap();
         // The connection stays open, and nobody works it.
         let _deaf = theirs.unwrap();
         let ask = async || {
             let mut frame = frame(&DescribeRequest::default()).unwrap();
             let question = Question { path: path::DESCRIBE, frame: &mut frame, max_answer_bytes: 1 };
-            let asked = asker.ask::<DescribeResponse>(question);
+            let asked = service.ask::<DescribeResponse>(question);
             assert!(tokio::time::timeout(Duration::from_secs(1), asked).await.is_err());
         };
         let asking = async {
