@@ -1,10 +1,11 @@
-//! How a control plane is reached: a Unix socket, TCP in the clear, or TLS.
+//! How a control plane or a hook service is reached: a Unix socket, TCP in the clear, or TLS.
 //!
 //! Owns connecting and nothing that is said over the connection; the operator's commands connect in the same way.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
@@ -15,6 +16,12 @@ use toolplane_tls::client::{self, Files, Objection};
 use tower::Service as _;
 
 use crate::options::Address;
+
+/// How often a peer that says nothing is asked by TCP whether it is still there, and how long what was sent may stay
+/// unacknowledged, where connections are watched.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE_RETRIES: u32 = 3;
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// Whatever went wrong on the way to a connection.
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -43,6 +50,7 @@ pub struct Connector {
     files: Files,
     objection: Objection,
     dial: Option<Arc<dyn Dial>>,
+    is_watched: bool,
 }
 
 /// What a channel to the address says of itself. It has to be connected with a [`Connector`] of the same address.
@@ -68,7 +76,14 @@ pub fn cause(error: &(dyn std::error::Error + 'static)) -> String {
 impl Connector {
     /// A connector that presents and trusts what the files hold, where the address is one of TLS.
     pub fn new(address: &Address, files: &Files) -> Self {
-        Self { address: address.clone(), files: files.clone(), objection: Objection::default(), dial: None }
+        let (address, files, objection) = (address.clone(), files.clone(), Objection::default());
+        Self { address, files, objection, dial: None, is_watched: false }
+    }
+
+    /// Lets the system's TCP find out a peer that is gone: for those who say too little over a connection to notice.
+    #[must_use]
+    pub fn watched(self) -> Self {
+        Self { is_watched: true, ..self }
     }
 
     /// Takes connections to hosts from somewhere else than the system.
@@ -91,6 +106,12 @@ impl Connector {
                 let mut tcp = HttpConnector::new();
                 tcp.enforce_http(false);
                 tcp.set_nodelay(true);
+                if self.is_watched {
+                    tcp.set_keepalive(Some(KEEPALIVE));
+                    tcp.set_keepalive_interval(Some(KEEPALIVE));
+                    tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+                    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+                }
                 let stream = tcp.call(uri.clone()).await?.into_inner();
                 match uri.host().filter(|_| self.address.is_tls()) {
                     None => Box::new(client::Connection::new(stream, self.objection)),

@@ -45,7 +45,7 @@ pub enum Error {
     /// The listener failed.
     #[error("cannot serve: {0}")]
     Serve(#[from] std::io::Error),
-    /// Workers of code mode cannot be started.
+    /// Workers of code mode cannot be started, or there is too little memory for one program.
     #[error("cannot run code: {0}")]
     CodeMode(#[from] code_mode::Unavailable),
     /// A task of the node ended when it should not have.
@@ -113,7 +113,10 @@ impl Service {
         let Self { options, live, control_planes, last_good, client, guard, metrics, gate, hooks } = self;
         let on_loopback = listener.local_addr()?.ip().is_loopback();
         let code_mode = match &options.code_mode {
-            Some(settings) => Some(CodeMode::start(settings).await?),
+            Some(settings) => match shutdown.run_until_cancelled(CodeMode::start(settings)).await {
+                Some(started) => Some(started?),
+                None => return Ok(()),
+            },
             None => None,
         };
         let (hooks, hook_tasks) = hooks;

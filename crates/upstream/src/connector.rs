@@ -7,8 +7,9 @@
 //!
 //! # Layout
 //!
-//! `place` is an address, `ways` those of a snapshot; `dial` connects, `line` and `pool` keep connections, `exchange` is
-//! one request over one of them, `response` reads what comes back, and `failure` says what went wrong.
+//! `place` is an address, `ways` those of a snapshot; `dial` connects, `turns` says who does for all, `line` and `pool`
+//! keep connections, `exchange` is one request over one of them, `response` reads what comes back, and `failure` says
+//! what went wrong.
 
 mod dial;
 mod exchange;
@@ -20,6 +21,7 @@ mod response;
 mod room;
 mod secured;
 mod trust;
+mod turns;
 mod ways;
 
 use std::sync::Arc;

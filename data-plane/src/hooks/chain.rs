@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::complaints::Complaints;
 use super::error::{Error, Failure, Refusal, brief};
 use super::{Hook, OnFailure, Phase, Rules};
-use crate::metrics::Metrics;
+use crate::metrics::{HookCall, Metrics};
 
 /// Every hook of a node, in the order in which they were configured.
 #[derive(Debug)]
@@ -104,7 +104,10 @@ impl Member {
         let answer = match self.places.try_acquire() {
             Err(_) => Err(Failure::Overloaded.into()),
             Ok(_place) => match deadline.filter(|deadline| *deadline < until) {
-                Some(deadline) => timeout_at(deadline, answer).await.map_err(|_| Refusal::OutOfTime)?,
+                Some(deadline) => match timeout_at(deadline, answer).await {
+                    Ok(answer) => answer,
+                    Err(_) => return Err(self.out_of_time(phase, asked)),
+                },
                 None => timeout_at(until, answer).await.unwrap_or(Err(Failure::TimedOut.into())),
             },
         };
@@ -125,8 +128,12 @@ impl Member {
             }
             Err(Error::Failed(failure)) => {
                 asked.ended(failure.word());
-                // It is the node that fails, and callers who make it fail must not get past a hook by that.
-                if failure == Failure::NoRoom { Err(Refusal::NoRoom) } else { self.failed(phase, &failure) }
+                // It is the node that fails, and callers who make it fail must not get past a hook by that. Where no hook
+                // is shown a result, only a hook itself says so, and that is a failure like any other.
+                match failure {
+                    Failure::NoRoom if phase.is_about_result() => Err(Refusal::NoRoom),
+                    failure => self.failed(phase, &failure),
+                }
             }
         }
     }
@@ -134,17 +141,28 @@ impl Member {
     /// What it means that the hook failed, once the log has it.
     fn failed<T>(&self, phase: Phase, failure: &Failure) -> Result<Option<T>, Refusal> {
         let goes_on = self.rules.on_failure(phase) == OnFailure::FailOpen;
-        if let Some(unsaid) = self.complaints.may_say(phase, failure.word()) {
-            tracing::warn!(
-                hook.name = %self.name,
-                hook.phase = phase.word(),
-                hook.failure = failure.word(),
-                hook.unsaid = unsaid,
-                call.refused = !goes_on,
-                "a hook failed: {}",
-                brief(&failure.to_string())
-            );
-        }
+        self.complain(phase, failure.word(), &failure.to_string(), !goes_on);
         if goes_on { Ok(None) } else { Err(Refusal::Failed(phase)) }
+    }
+
+    /// The call was over first: the hook took what was left of its time, and was not late by the rules.
+    fn out_of_time(&self, phase: Phase, asked: HookCall) -> Refusal {
+        const WORD: &str = "out_of_time";
+        asked.ended(WORD);
+        self.complain(phase, WORD, "the time for the call was over before it answered", true);
+        Refusal::OutOfTime
+    }
+
+    fn complain(&self, phase: Phase, word: &'static str, words: &str, is_refused: bool) {
+        let Some(unsaid) = self.complaints.may_say(phase, word) else { return };
+        tracing::warn!(
+            hook.name = %self.name,
+            hook.phase = phase.word(),
+            hook.failure = word,
+            hook.unsaid = unsaid,
+            call.refused = is_refused,
+            "a hook failed: {}",
+            brief(words)
+        );
     }
 }

@@ -41,7 +41,8 @@ pub enum Failure {
     /// Too many of its answers are awaited already.
     #[error("too many answers are awaited already")]
     Overloaded,
-    /// The node holds too much to show it the result, or to take its answer. Whatever the rules say, this refuses the call.
+    /// The node holds too much to show it the result, or to take its answer. In the phases that are about a result this
+    /// refuses the call, whatever the rules say; in others it is a failure like any other.
     #[error("the node has no room for the result")]
     NoRoom,
 }

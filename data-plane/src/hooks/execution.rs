@@ -42,6 +42,8 @@ pub(crate) struct Course<'a> {
     metadata: Metadata,
     /// For what hooks made of the result: the room of the reply itself is taken already.
     share: Share,
+    /// How many bytes of that are the result itself.
+    made: usize,
 }
 
 impl<'a> Course<'a> {
@@ -53,7 +55,7 @@ impl<'a> Course<'a> {
     ) -> Result<Self, Refusal> {
         let (extra_headers, metadata) = (Vec::new(), Metadata::new());
         let share = task.room.as_ref().map_or_else(Share::default, |room| Share::of(Arc::clone(room)));
-        let mut course = Self { visit, task, arguments, extra_headers, metadata, share };
+        let mut course = Self { visit, task, arguments, extra_headers, metadata, share, made: 0 };
         if let Some(visit) = visit {
             if let Some(session) = visit.session() {
                 let session = RawJson::from(&serde_json::Value::from(session));
@@ -109,11 +111,9 @@ impl<'a> Course<'a> {
             return Ok(result);
         };
         let given = self.given();
-        // What hooks made of it so far.
-        let mut made = 0;
         for (place, member) in visit.chain.of(Phase::TransformResult) {
             let size = result::size(&result);
-            self.share.hold(made + size).map_err(|_| Refusal::NoRoom)?;
+            self.share.hold(self.made + size).map_err(|_| Refusal::NoRoom)?;
             let shown = result::write(&result);
             let answer = async {
                 let context = visit.context(place);
@@ -122,10 +122,10 @@ impl<'a> Course<'a> {
             };
             let answer = member.ask(visit.question(place, Phase::TransformResult), answer).await?;
             if let Some(Some(changed)) = answer {
-                made = result::size(&changed);
+                self.made = result::size(&changed);
                 result = changed;
             }
-            self.share.hold(made).map_err(|_| Refusal::NoRoom)?;
+            self.share.hold(self.made).map_err(|_| Refusal::NoRoom)?;
         }
         Ok(result)
     }
@@ -142,7 +142,8 @@ impl<'a> Course<'a> {
             let answer = member.hook.after_execute(&context, &execution, &text, is_error);
             let answer = member.ask(visit.question(place, Phase::AfterExecute), answer).await?;
             if let Some(Some(changed)) = answer {
-                self.share.hold(changed.len()).map_err(|_| Refusal::NoRoom)?;
+                // The result that it was written from is held as long as the text.
+                self.share.hold(self.made + changed.len()).map_err(|_| Refusal::NoRoom)?;
                 text = changed;
             }
         }
@@ -200,3 +201,6 @@ impl<'a> Course<'a> {
         Ok(Changes { extra_headers: extra_headers.map(lower).collect(), ..changes })
     }
 }
+
+#[cfg(test)]
+mod tests;

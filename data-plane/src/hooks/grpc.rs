@@ -1,15 +1,19 @@
 //! Hooks as a gRPC service, in any language.
 //!
-//! Owns the questions and the checks of the answers; `grpc/line.rs` owns being connected and `grpc/unary.rs` what travels
-//! over a connection. What a service answers is
-//! believed no further than it was asked: positions that do not exist, text that is no JSON and whatever else makes no
-//! sense is a failure of the hook.
+//! Owns the questions and the checks of the answers. `grpc/line.rs` owns being connected, `grpc/link.rs` one connection
+//! and what a failure on it means, `grpc/pulse.rs` when it is doubtful, `grpc/unary.rs` what travels over it,
+//! `grpc/path.rs` the names of the methods, `grpc/description.rs` what a service says of itself, and `grpc/message.rs`
+//! the way from the model to messages and back.
+//!
+//! What a service answers is believed no further than it was asked: positions that do not exist, text that is no JSON
+//! and whatever else makes no sense is a failure of the hook.
 
 mod description;
 mod line;
 mod link;
 mod message;
 mod path;
+mod pulse;
 mod unary;
 
 use std::sync::Arc;
@@ -124,7 +128,7 @@ impl Hook for Remote {
         let (link, call) = self.begin(Phase::Authenticate, context).await?;
         let request = wire::AuthenticateRequest { call };
         let answer: wire::AuthenticateResponse =
-            self.line.ask(&link, Phase::Authenticate, frame(&request), None).await?;
+            self.line.ask(&link, Phase::Authenticate, frame(&request)).await?;
         match answer.outcome {
             None => Ok(None),
             Some(Outcome::Denial(denial)) => Err(denied(denial)),
@@ -150,7 +154,7 @@ impl Hook for Remote {
             let request =
                 wire::FilterToolsRequest { call, tools: listed, domain: domain.map(ToOwned::to_owned) };
             let answer: wire::FilterToolsResponse =
-                self.line.ask(&link, Phase::FilterTools, frame(&request), None).await?;
+                self.line.ask(&link, Phase::FilterTools, frame(&request)).await?;
             if answer.visible.len() > count {
                 return Err(Failure::Invalid("it names more tools than it was asked about".to_owned()).into());
             }
@@ -174,7 +178,7 @@ impl Hook for Remote {
         let (link, call) = self.begin(Phase::AuthorizeCode, context).await?;
         let request = wire::AuthorizeCodeRequest { call };
         let answer: wire::AuthorizeCodeResponse =
-            self.line.ask(&link, Phase::AuthorizeCode, frame(&request), None).await?;
+            self.line.ask(&link, Phase::AuthorizeCode, frame(&request)).await?;
         Ok(answer.is_allowed)
     }
 
@@ -192,7 +196,7 @@ impl Hook for Remote {
             metadata: message::notes(execution.metadata),
         };
         let wire::BeforeExecuteResponse { denial, arguments, extra_headers, metadata } =
-            self.line.ask(&link, Phase::BeforeExecute, frame(&request), None).await?;
+            self.line.ask(&link, Phase::BeforeExecute, frame(&request)).await?;
         if let Some(denial) = denial {
             return Err(denied(denial));
         }
@@ -214,9 +218,9 @@ impl Hook for Remote {
     ) -> Result<Option<RawJson>, Error> {
         let (link, call) = self.begin(Phase::TransformResult, context).await?;
         let request = request_of!(wire::TransformResultRequest, call, execution);
-        let frame = frame_with(&request, result.as_str());
+        let frame = frame_with(&request, result.as_str(), execution.room);
         let wire::TransformResultResponse { denial, result } =
-            self.line.ask(&link, Phase::TransformResult, frame, execution.room).await?;
+            self.line.ask(&link, Phase::TransformResult, frame).await?;
         match denial {
             Some(denial) => Err(denied(denial)),
             None => Ok(result.map(|text| json("the result", &text)).transpose()?),
@@ -233,9 +237,9 @@ impl Hook for Remote {
         let (link, call) = self.begin(Phase::AfterExecute, context).await?;
         let mut request = request_of!(wire::AfterExecuteRequest, call, execution);
         request.is_error = is_error;
-        let frame = frame_with(&request, text);
+        let frame = frame_with(&request, text, execution.room);
         let wire::AfterExecuteResponse { denial, text } =
-            self.line.ask(&link, Phase::AfterExecute, frame, execution.room).await?;
+            self.line.ask(&link, Phase::AfterExecute, frame).await?;
         match denial {
             Some(denial) => Err(denied(denial)),
             None => Ok(text),
@@ -252,8 +256,7 @@ impl Hook for Remote {
         let mut request = request_of!(wire::ReportErrorRequest, call, execution);
         (request.error, request.code) = (reported.error.to_owned(), reported.code.to_owned());
         request.is_from_upstream = reported.is_from_upstream;
-        let wire::ReportErrorResponse {} =
-            self.line.ask(&link, Phase::ReportError, frame(&request), None).await?;
+        let wire::ReportErrorResponse {} = self.line.ask(&link, Phase::ReportError, frame(&request)).await?;
         Ok(())
     }
 

@@ -51,6 +51,11 @@ impl Phase {
         }
     }
 
+    /// Whether hooks are shown a result in it: the tool has run.
+    pub(crate) fn is_about_result(self) -> bool {
+        matches!(self, Self::TransformResult | Self::AfterExecute)
+    }
+
     /// The phase of that word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|phase| phase.word() == word)

@@ -63,7 +63,7 @@ pub(crate) enum Error {
          harm, try again in {} s.",
         seconds(Duration::ZERO)
     )]
-    NoRoom { tool: String, domain: String },
+    NoRoom { tool: String, domain: String, effect: Effect },
     /// The tool ran and reported a failure, in its own words.
     #[error("{text}")]
     Upstream { tool: String, text: String },
@@ -159,7 +159,7 @@ impl Error {
         let effect = if error.was_sent() { Effect::Unknown } else { Effect::Nothing };
         match error {
             upstream::Error::Timeout => Self::UpstreamTimeout { tool, domain },
-            upstream::Error::NoRoom => Self::NoRoom { tool, domain },
+            upstream::Error::NoRoom => Self::NoRoom { tool, domain, effect: Effect::Unknown },
             upstream::Error::Rpc { code, message, data } => {
                 // The upstream's words help a model to repair its call, once they are harmless.
                 let words = sanitize::description(Some(&serde_json::Value::String(message.clone())));
@@ -184,7 +184,9 @@ impl Error {
             Self::OutOfTime { tool: _, effect } => {
                 Self::OutOfTime { tool: Some((tool.to_owned(), domain.to_owned())), effect }
             }
-            Self::NoRoom { .. } => Self::NoRoom { tool: tool.to_owned(), domain: domain.to_owned() },
+            Self::NoRoom { tool: _, domain: _, effect } => {
+                Self::NoRoom { tool: tool.to_owned(), domain: domain.to_owned(), effect }
+            }
             other => other,
         }
     }
@@ -249,7 +251,7 @@ impl Error {
             | Self::Overloaded { tool, domain, reason: _, retry_after } => {
                 Some(Details::Later { tool, domain, retry_after_seconds: seconds(*retry_after) })
             }
-            Self::NoRoom { tool, domain } => {
+            Self::NoRoom { tool, domain, effect: _ } => {
                 Some(Details::Later { tool, domain, retry_after_seconds: seconds(Duration::ZERO) })
             }
             Self::Upstream { tool, text: _ } => Some(Details::Tool { tool }),
@@ -279,7 +281,9 @@ impl From<Refusal> for Error {
             // Which hook and why is nobody's business but the operator's.
             Refusal::Failed(_) => Self::Hook { effect: Effect::Nothing },
             Refusal::OutOfTime => Self::OutOfTime { tool: None, effect: Effect::Nothing },
-            Refusal::NoRoom => Self::NoRoom { tool: String::new(), domain: String::new() },
+            Refusal::NoRoom => {
+                Self::NoRoom { tool: String::new(), domain: String::new(), effect: Effect::Unknown }
+            }
         }
     }
 }

@@ -37,8 +37,8 @@ impl Instruments {
                 .with_unit("{call}")
                 .with_description(
                     "Questions to hooks, by `toolplane.hook`, `toolplane.phase` and `toolplane.outcome`: `ok`, `denied`, \
-                     `cancelled`, `passed_over`, or how the hook failed: `unavailable`, `failed`, `timeout`, `invalid`, \
-                     `restarted`, `unknown_call`, `overloaded` or `no_room`.",
+                     `cancelled`, `out_of_time` where the call itself was over first, `passed_over`, or how the hook failed: \
+                     `unavailable`, `failed`, `timeout`, `invalid`, `restarted`, `unknown_call`, `overloaded` or `no_room`.",
                 )
                 .build(),
             duration: meter

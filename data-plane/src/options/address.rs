@@ -1,11 +1,11 @@
-//! Where control planes answer, and whether anybody can read along on the way.
+//! Where control planes and hook services answer, and whether anybody can read along on the way.
 
 use std::path::PathBuf;
 
 use tonic::transport::Uri;
 use toolplane_registry::{Rejection, Rule};
 
-/// Where a control plane answers.
+/// Where a control plane or a hook service answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// `http://host:port` or `https://host:port`.

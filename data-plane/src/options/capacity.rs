@@ -11,8 +11,6 @@ pub struct Capacity {
     pub max_buffered_bytes: usize,
 }
 
-// ---- Capacity and OutputGuard ----
-
 impl Capacity {
     /// How many of the bytes the requests of one connection may hold together, where there are several.
     pub(crate) fn connection_share(&self) -> usize {

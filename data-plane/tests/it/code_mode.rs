@@ -6,7 +6,7 @@ mod outcome;
 mod permission;
 mod places;
 mod rule;
-mod watched;
+pub(crate) mod watched;
 
 use serde_json::{Value, json};
 use toolplane_data_plane::Options;

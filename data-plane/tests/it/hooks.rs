@@ -1,5 +1,6 @@
 //! Hooks in this process: every phase of a call, what is handed on, and what a failure means.
 
+mod room;
 mod time;
 
 use std::sync::{Arc, Mutex};
@@ -49,6 +50,7 @@ impl Probe {
             Some(("fail", on)) if on == phase.word() => {
                 Err(Failure::Failed("secret words".to_owned()).into())
             }
+            Some(("full", on)) if on == phase.word() => Err(Failure::NoRoom.into()),
             Some(("hang", on)) if on == phase.word() => std::future::pending().await,
             // The one thing here that only time does; a slow machine takes longer still.
             Some(("take20", on)) if on == phase.word() => {

@@ -2,7 +2,8 @@
 //!
 //! Owns which connections wait, how many and how long. The newest goes first, so that what is too many grows old and is
 //! closed. Over HTTP/2 there is one connection to an origin, which all calls share; a task of its own works it. Where
-//! there may be such a one, calls connect by turns, so that those who come while it is made share it, too.
+//! there may be such a one, calls connect by turns, so that those who come while it is made share it, too. A turn that
+//! takes long or comes to nothing holds up nobody: those who waited connect as well, each for itself.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,13 +17,14 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::Options;
 use super::dial::{self, Dialer, Stream};
 use super::line::Line;
 use super::place::Origin;
+use super::turns::{self, Next, Turns};
 
 /// How long nothing may come by HTTP/2, where requests wait, before the upstream is asked whether it is still there,
 /// and how long it may take to say so. One connection carries all of them, so that one that is dead hurts them all.
@@ -52,8 +54,8 @@ pub(super) struct Shelf {
     /// Ends with the last holder of the pool's settings, whoever holds the shelf.
     pool: Weak<Inner>,
     kept: Mutex<Kept>,
-    /// Held by whoever connects, where a connection may be one for all. In the order of arrival.
-    turn: tokio::sync::Mutex<()>,
+    /// Whose turn it is to connect, where a connection may be one for all.
+    turns: Turns,
     /// The newest connection is over HTTP/1.1, so that each call needs one of its own.
     is_for_one: AtomicBool,
 }
@@ -109,7 +111,7 @@ impl Pool {
             origin: origin.clone(),
             pool: Arc::downgrade(&self.0),
             kept: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
+            turns: Turns::default(),
             // HTTP/2 is agreed on in the TLS handshake and nowhere else.
             is_for_one: AtomicBool::new(!origin.is_secure),
         });
@@ -173,21 +175,30 @@ impl Shelf {
 
     /// A connection for a call that found none, within a limit: a new one, or what others made meanwhile.
     pub(super) async fn open(&self, limit: Duration) -> Result<Opened, Failure> {
-        let until = Instant::now() + limit;
-        if self.is_for_one() {
-            return self.connect(until).await;
+        let now = Instant::now();
+        let (until, patience) = (now + limit, now + turns::head_start(limit));
+        let mut turn = None;
+        // Where there is nothing to share, nobody waits for the others.
+        while !self.is_for_one() {
+            let is_over = match self.turns.join() {
+                Next::Ours(ours) => {
+                    turn = Some(ours);
+                    true
+                }
+                Next::Theirs(waiting) => waiting.ends_before(patience).await,
+            };
+            if let Some(connection) = self.take() {
+                return Ok((connection, false));
+            }
+            if is_over {
+                break;
+            }
         }
-        let Ok(turn) = timeout_at(until, self.turn.lock()).await else {
-            return Err(Failure::Dial(dial::Failure::TimedOut));
-        };
-        if let Some(connection) = self.take() {
-            return Ok((connection, false));
+        let opened = self.connect(until).await;
+        if let Some(turn) = turn {
+            turn.end();
         }
-        if self.is_for_one() {
-            // There is nothing to share, so nobody waits for the others.
-            drop(turn);
-        }
-        self.connect(until).await
+        opened
     }
 
     async fn connect(&self, until: Instant) -> Result<Opened, Failure> {

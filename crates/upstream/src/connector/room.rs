@@ -1,7 +1,7 @@
 //! Room for replies: whoever holds many of them at once says whether another one fits.
 //!
-//! Owns when room is taken and given back while a reply is read, or shown to somebody else. Never decides how much there is; that is for the
-//! [`Room`] that a call came with, and a call without one is bounded by its own limit alone.
+//! Owns when room is taken and given back while a reply is read, or shown to somebody else. Never decides how much
+//! there is; that is for the [`Room`] that a call came with, and a call without one is bounded by its own limit alone.
 
 use std::fmt;
 use std::sync::Arc;

@@ -113,24 +113,25 @@ async fn within<T, F: Future<Output = Result<T, crate::Error>>>(
         };
         let error = match attempt.judged(send(left).await) {
             Ok(answer) => return Ok(answer),
-            Err(error) if error.was_sent() => error,
-            Err(error) => arrived.take().unwrap_or(error),
+            Err(error) => error,
         };
         repetition += 1;
         let pause = health::pause(repetition, random());
-        if repetition > max_retries
+        // Judged by what happened last: an upstream that now turns the call away does so the next time, too.
+        let is_last = repetition > max_retries
             || !health::may_repeat(&error, is_harmless())
             || Instant::now() + pause >= deadline
-            || state.refuses().is_some()
-        {
-            return Err(error.into());
+            || state.refuses().is_some();
+        let told = if error.was_sent() { error } else { arrived.take().unwrap_or(error) };
+        if is_last {
+            return Err(told.into());
         }
         if !state.withdraw() {
             state.counts().retries_denied.add();
-            return Err(error.into());
+            return Err(told.into());
         }
         state.counts().retries.add();
-        arrived = Some(error).filter(crate::Error::was_sent);
+        arrived = Some(told).filter(crate::Error::was_sent);
         tokio::time::sleep(pause).await;
     }
 }

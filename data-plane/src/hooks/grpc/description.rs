@@ -31,15 +31,11 @@ impl Description {
     /// Asks a service what it is.
     pub(super) async fn ask(asker: &Asker, build: &str) -> Result<Self, String> {
         let request = DescribeRequest { node_build: build.to_owned() };
-        let question = frame(&request).map(|frame| Question {
-            path: path::DESCRIBE,
-            frame,
-            max_answer_bytes: MAX_BYTES,
-            room: None,
-        });
-        let answer = match question {
-            Ok(question) => asker.ask(question).await,
-            Err(error) => Err(error),
+        let answer = match &mut frame(&request) {
+            Ok(frame) => {
+                asker.ask(Question { path: path::DESCRIBE, frame, max_answer_bytes: MAX_BYTES }).await
+            }
+            Err(error) => return Err(words(error)),
         };
         Self::read(answer.map_err(|error| words(&error))?)
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::StreamExt as _;
 use prost::Message;
 use tokio::sync::{mpsc, watch};
@@ -18,14 +17,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Uri;
 use toolplane_proto::hooks::EndCallRequest;
-use toolplane_upstream::connector::Room;
 use tower::Service as _;
 
 use super::super::error::brief;
 use super::super::{Failure, Phase, Phases};
 use super::description::Description;
 use super::link::{self, Link};
-use super::unary::Error;
+use super::unary::{Error, Frame};
 use super::{Service, phase_of};
 use crate::channel::{Connector, cause};
 
@@ -132,11 +130,10 @@ impl Line {
         &self,
         link: &Link,
         phase: Phase,
-        frame: Result<Bytes, Error>,
-        room: Option<&Arc<dyn Room>>,
+        frame: Result<Frame, Error>,
     ) -> Result<A, Failure> {
-        let frame = frame.map_err(|error| link.failure(error))?;
-        let error = match link.ask(phase, frame.clone(), room.cloned()).await {
+        let mut frame = frame.map_err(|error| link.failure(error))?;
+        let error = match link.ask(phase, &mut frame).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
@@ -150,13 +147,13 @@ impl Line {
         if next.instance != link.instance {
             return Err(Failure::Restarted);
         }
-        next.ask(phase, frame, room.cloned()).await.map_err(|error| next.failure(error))
+        next.ask(phase, &mut frame).await.map_err(|error| next.failure(error))
     }
 
     /// Connects and asks what the service is. The connection is worked by a task of the set.
     async fn connect(&self, connections: &mut JoinSet<()>) -> Result<Link, String> {
         let Service { address, tls, headers: _, allow_plain: _, max_answer_bytes, instance } = &self.service;
-        let mut connector = Connector::new(address, tls);
+        let mut connector = Connector::new(address, tls).watched();
         let io = connector.call(Uri::default()).await.map_err(|error| cause(&*error))?.into_inner();
         let gone = CancellationToken::new();
         let (asker, wires) =

@@ -1,6 +1,6 @@
 //! A connection to one start of a hook service, with what that start said of itself.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,17 +10,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Status};
 use toolplane_proto::hooks::{EndCallRequest, EndCallResponse};
 use toolplane_registry::policy::Globs;
-use toolplane_upstream::connector::Room;
 
 use super::super::{Failure, Phase, Phases};
 use super::path;
-use super::unary::{Asker, Error, Question, frame};
+use super::pulse::Pulse;
+use super::unary::{Asker, Error, Frame, Question, frame};
 use crate::channel::Connection;
 use crate::options::Address;
 
-/// How often a service is pinged that owes answers. Servers of gRPC close a connection on which they are pinged more often
-/// than every five minutes, or while nobody asks anything; deadlines notice a dead service sooner in any case.
-const PING_EVERY: Duration = Duration::from_secs(330);
+/// How long a ping may stay unanswered.
 const PONG_DEADLINE: Duration = Duration::from_secs(20);
 /// How much of one answer, and of all together, is taken before anybody reads it.
 const WINDOW: u32 = 256 << 10;
@@ -47,7 +45,7 @@ pub(super) struct Link {
 pub(super) struct Wires {
     connection: h2::client::Connection<Box<dyn Connection>, Bytes>,
     pings: Option<PingPong>,
-    awaited: Weak<()>,
+    pulse: Arc<Pulse>,
     _gone: DropGuard,
 }
 
@@ -65,8 +63,8 @@ pub(super) async fn shake_hands(
         .max_header_list_size(MAX_HEAD_BYTES);
     let (requests, mut connection) = builder.handshake(io).await?;
     let asker = Asker::new(requests, address);
-    let (pings, awaited) = (connection.ping_pong(), asker.awaited());
-    Ok((asker, Wires { connection, pings, awaited, _gone: gone.drop_guard() }))
+    let (pings, pulse) = (connection.ping_pong(), asker.pulse());
+    Ok((asker, Wires { connection, pings, pulse, _gone: gone.drop_guard() }))
 }
 
 // ---- Wires ----
@@ -74,31 +72,28 @@ pub(super) async fn shake_hands(
 impl Wires {
     /// Works the connection until it ends, which it does by itself when nobody is left to ask anything.
     pub(super) async fn work(self) {
-        let Self { connection, pings, awaited, _gone } = self;
+        let Self { connection, pings, pulse, _gone } = self;
         tokio::select! {
             ended = connection => {
                 if let Err(error) = ended {
                     tracing::debug!("a connection to a hook service ended: {error}");
                 }
             }
-            () = watch(pings, awaited) => tracing::debug!("a hook service no longer answers pings"),
+            () = watch(pings, &pulse) => tracing::debug!("a hook service no longer answers pings"),
         }
     }
 }
 
 /// Ends when a ping stays unanswered.
-async fn watch(pings: Option<PingPong>, awaited: Weak<()>) {
+async fn watch(pings: Option<PingPong>, pulse: &Pulse) {
     let Some(mut pings) = pings else { return std::future::pending().await };
     loop {
-        tokio::time::sleep(PING_EVERY).await;
-        // One reference is that of the connection itself.
-        if awaited.strong_count() <= 1 {
-            continue;
-        }
+        pulse.doubtful().await;
         let pong = tokio::time::timeout(PONG_DEADLINE, pings.ping(Ping::opaque()));
         if !matches!(pong.await, Ok(Ok(_))) {
             return;
         }
+        pulse.hear();
     }
 }
 
@@ -117,19 +112,17 @@ impl Link {
     pub(super) async fn ask<A: Message + Default>(
         &self,
         phase: Phase,
-        frame: Bytes,
-        room: Option<Arc<dyn Room>>,
+        frame: &mut Frame,
     ) -> Result<A, Error> {
-        let is_about_result = matches!(phase, Phase::TransformResult | Phase::AfterExecute);
-        let most = if is_about_result { usize::MAX } else { MAX_SMALL_ANSWER_BYTES };
+        let most = if phase.is_about_result() { usize::MAX } else { MAX_SMALL_ANSWER_BYTES };
         let max_answer_bytes = self.max_answer_bytes.min(most);
-        self.asker.ask(Question { path: path::of(phase), frame, max_answer_bytes, room }).await
+        self.asker.ask(Question { path: path::of(phase), frame, max_answer_bytes }).await
     }
 
     /// Tells that a call is over.
     pub(super) async fn tell_end(&self, ended: &EndCallRequest) -> Result<EndCallResponse, Error> {
-        let (frame, max_answer_bytes) = (frame(ended)?, MAX_SMALL_ANSWER_BYTES);
-        self.asker.ask(Question { path: path::END_CALL, frame, max_answer_bytes, room: None }).await
+        let (path, max_answer_bytes) = (path::END_CALL, MAX_SMALL_ANSWER_BYTES);
+        self.asker.ask(Question { path, frame: &mut frame(ended)?, max_answer_bytes }).await
     }
 
     /// What it means that there is no answer.
@@ -159,5 +152,41 @@ fn of_status(status: &Status) -> Failure {
         Code::DeadlineExceeded => Failure::TimedOut,
         Code::OutOfRange | Code::DataLoss => Failure::Invalid(words),
         _ => Failure::Failed(words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toolplane_proto::hooks::{DescribeRequest, DescribeResponse};
+
+    use super::super::pulse::PING_EVERY;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_on_which_nobody_answers_any_more_is_given_up_by_questions_that_are_dropped() {
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let (address, gone) = (Address::Unix("/hooks.sock".into()), CancellationToken::new());
+        let hands = shake_hands(Box::new(near), &address, gone.clone());
+        let (ours, theirs) = tokio::join!(hands, h2::server::handshake(far));
+        let (service, wires) = ours.unwrap();
+        // The connection stays open, and nobody works it.
+        let _deaf = theirs.unwrap();
+        let ask = async || {
+            let mut frame = frame(&DescribeRequest::default()).unwrap();
+            let question = Question { path: path::DESCRIBE, frame: &mut frame, max_answer_bytes: 1 };
+            let asked = service.ask::<DescribeResponse>(question);
+            assert!(tokio::time::timeout(Duration::from_secs(1), asked).await.is_err());
+        };
+        let asking = async {
+            ask().await;
+            tokio::time::sleep(PONG_DEADLINE).await;
+            assert!(!gone.is_cancelled(), "it may be slow");
+            // Nothing is awaited whenever somebody might look.
+            tokio::time::sleep(PING_EVERY).await;
+            assert!(!gone.is_cancelled(), "nobody asked");
+            ask().await;
+            gone.cancelled().await;
+        };
+        tokio::join!(wires.work(), asking);
     }
 }

@@ -3,7 +3,7 @@
 //! Owns frames and statuses. A call writes its question and reads the answer by itself, and wakes nobody for it but the
 //! task that works the connection, where a channel of `tonic` puts a queue and two more tasks in between.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
@@ -14,6 +14,7 @@ use prost::Message;
 use tonic::Status;
 use toolplane_upstream::connector::{Room, Share};
 
+use super::pulse::Pulse;
 use crate::options::Address;
 
 /// What stands before each message: whether it is compressed, and its length.
@@ -27,20 +28,24 @@ pub(super) struct Asker {
     requests: SendRequest<Bytes>,
     origin: (Scheme, Authority),
     usual: HeaderMap,
-    /// Cloned for each answer that is awaited.
-    awaited: Arc<()>,
+    pulse: Arc<Pulse>,
 }
 
-/// A question, as it travels.
+/// A message as it travels, and the room that it takes, with what is read of the answer.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(super) struct Frame {
+    bytes: Bytes,
+    share: Share,
+}
+
+/// A question to a service.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
     /// `/package.Service/Method`.
     pub(super) path: &'static str,
-    pub(super) frame: Bytes,
+    pub(super) frame: &'a mut Frame,
     /// The largest answer that is read.
     pub(super) max_answer_bytes: usize,
-    /// Where the question and what is read of the answer have to fit in.
-    pub(super) room: Option<Arc<dyn Room>>,
 }
 
 /// Why there is no answer.
@@ -86,27 +91,30 @@ impl Asker {
         ];
         let usual = usual.map(|(name, value): (HeaderName, _)| (name, HeaderValue::from_static(value)));
         let usual = usual.into_iter().collect();
-        Self { requests, origin: origin.unwrap_or_else(unnamed), usual, awaited: Arc::new(()) }
+        Self { requests, origin: origin.unwrap_or_else(unnamed), usual, pulse: Pulse::new() }
     }
 
-    /// As many references as answers are awaited.
-    pub(super) fn awaited(&self) -> Weak<()> {
-        Arc::downgrade(&self.awaited)
+    /// What is heard over the connection.
+    pub(super) fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Asks, and awaits the answer. Dropping this takes the question back.
-    pub(super) async fn ask<A: Message + Default>(&self, question: Question) -> Result<A, Error> {
-        let Question { path, frame, max_answer_bytes, room } = question;
-        let _awaited = Arc::clone(&self.awaited);
-        let (mut share, sent) = (room.map_or_else(Share::default, Share::of), frame.len());
-        share.hold(sent).map_err(|_| Error::NoRoom)?;
+    pub(super) async fn ask<A: Message + Default>(&self, question: Question<'_>) -> Result<A, Error> {
+        let Question { path, frame: Frame { bytes, share }, max_answer_bytes } = question;
+        let (awaited, sent) = (self.pulse.awaiting(), bytes.len());
         let mut requests = self.requests.clone().ready().await.map_err(Error::Unsent)?;
         let (response, mut sending) =
             requests.send_request(self.request(path), false).map_err(Error::Unsent)?;
-        sending.send_data(frame, true)?;
+        // A stream that is over by now takes no data and does not say why; that is what is read in place of an answer.
+        let unsent = sending.send_data(bytes.clone(), true).err();
         let (head, mut body) = response.await?.into_parts();
+        awaited.hear();
         // An answer without a message has its status here.
         check(&head.headers)?;
+        if let Some(error) = unsent {
+            return Err(Error::Lost(error));
+        }
         if head.status != StatusCode::OK {
             return Err(Error::Status(of_http(head.status)));
         }
@@ -114,6 +122,7 @@ impl Asker {
             read(&mut body, max_answer_bytes, |held| share.hold(sent + held).map_err(|_| Error::NoRoom));
         let message = message.await?;
         let trailers = body.trailers().await?.unwrap_or_default();
+        awaited.hear();
         if !check(&trailers)? {
             return Err(Error::Invalid("it ends without a status"));
         }
@@ -137,20 +146,26 @@ impl Asker {
 }
 
 /// A message, ready to be sent.
-pub(super) fn frame(message: &impl Message) -> Result<Bytes, Error> {
-    framed(message, None)
+pub(super) fn frame(message: &impl Message) -> Result<Frame, Error> {
+    framed(message, None, Share::default())
 }
 
 /// The same with a text as its fifth field, which is empty in the message: so the one text that may be large is copied
-/// once, into what is sent.
-pub(super) fn frame_with(message: &impl Message, text: &str) -> Result<Bytes, Error> {
-    framed(message, Some(text).filter(|text| !text.is_empty()))
+/// once, into what is sent. That has to fit into the room before there is a copy.
+pub(super) fn frame_with(
+    message: &impl Message,
+    text: &str,
+    room: Option<&Arc<dyn Room>>,
+) -> Result<Frame, Error> {
+    let share = room.map_or_else(Share::default, |room| Share::of(Arc::clone(room)));
+    framed(message, Some(text).filter(|text| !text.is_empty()), share)
 }
 
-fn framed(message: &impl Message, text: Option<&str>) -> Result<Bytes, Error> {
+fn framed(message: &impl Message, text: Option<&str>, mut share: Share) -> Result<Frame, Error> {
     let of_text = text.map_or(0, |text| 1 + prost::length_delimiter_len(text.len()) + text.len());
     let length = message.encoded_len() + of_text;
     let announced = u32::try_from(length).map_err(|_| Error::Invalid("the question is too long"))?;
+    share.hold(PREFIX + length).map_err(|_| Error::NoRoom)?;
     let mut frame = BytesMut::with_capacity(PREFIX + length);
     frame.put_u8(0);
     frame.put_u32(announced);
@@ -161,7 +176,7 @@ fn framed(message: &impl Message, text: Option<&str>) -> Result<Bytes, Error> {
         prost::encode_length_delimiter(text.len(), &mut frame).map_err(too_long)?;
         frame.put_slice(text.as_bytes());
     }
-    Ok(frame.freeze())
+    Ok(Frame { bytes: frame.freeze(), share })
 }
 
 /// Reads to the end what is no longer than it may be. Most answers come in one piece, and that is not copied.
@@ -231,8 +246,8 @@ mod tests {
 
     use super::*;
 
-    fn decoded<M: Message + Default>(frame: Bytes) -> M {
-        M::decode(unframed(frame).unwrap()).unwrap()
+    fn decoded<M: Message + Default>(frame: Frame) -> M {
+        M::decode(unframed(frame.bytes).unwrap()).unwrap()
     }
 
     #[test]
@@ -244,20 +259,21 @@ mod tests {
                 ..TransformResultRequest::default()
             };
             let apart = TransformResultRequest { result: String::new(), ..result.clone() };
-            assert_eq!(decoded::<TransformResultRequest>(frame_with(&apart, text).unwrap()), result);
+            assert_eq!(decoded::<TransformResultRequest>(frame_with(&apart, text, None).unwrap()), result);
             let after = AfterExecuteRequest {
                 text: text.to_owned(),
                 is_error: true,
                 ..AfterExecuteRequest::default()
             };
             let apart = AfterExecuteRequest { text: String::new(), ..after.clone() };
-            assert_eq!(decoded::<AfterExecuteRequest>(frame_with(&apart, text).unwrap()), after);
+            assert_eq!(decoded::<AfterExecuteRequest>(frame_with(&apart, text, None).unwrap()), after);
         }
     }
 
     #[test]
     fn only_one_whole_plain_message_is_an_answer() {
-        let good = frame(&AfterExecuteRequest { is_error: true, ..AfterExecuteRequest::default() }).unwrap();
+        let good = AfterExecuteRequest { is_error: true, ..AfterExecuteRequest::default() };
+        let good = frame(&good).unwrap().bytes;
         assert!(unframed(good.clone()).is_ok());
         let compressed = [&[1], &good[1..]].concat();
         let two = [&good[..], &good[..]].concat();

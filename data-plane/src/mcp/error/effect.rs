@@ -31,12 +31,12 @@ impl Error {
             Self::Execution { effect, .. }
             | Self::Denied { effect, .. }
             | Self::OutOfTime { effect, .. }
+            | Self::NoRoom { effect, .. }
             | Self::Hook { effect } => *effect,
             // The tool had the call, and did not say that it ran to its end.
-            Self::UpstreamTimeout { .. }
-            | Self::Capabilities { .. }
-            | Self::NoRoom { .. }
-            | Self::Upstream { .. } => Effect::Unknown,
+            Self::UpstreamTimeout { .. } | Self::Capabilities { .. } | Self::Upstream { .. } => {
+                Effect::Unknown
+            }
             // It ran, and its answer was withheld.
             Self::GuardRejected { .. } => Effect::Done,
         }
@@ -49,6 +49,7 @@ impl Error {
             Self::Denied { denial, tool, effect: _ } => Self::Denied { denial, tool, effect },
             Self::OutOfTime { tool, effect: _ } => Self::OutOfTime { tool, effect },
             Self::Hook { effect: _ } => Self::Hook { effect },
+            Self::NoRoom { tool, domain, effect: _ } => Self::NoRoom { tool, domain, effect },
             other => other,
         }
     }
@@ -98,6 +99,7 @@ mod tests {
     fn a_hook_that_refuses_says_nothing_of_the_tool_and_when_it_was_asked_does() {
         let denied = || Error::from(Refusal::Denied(Denial::new("no"))).about("t", "d");
         let failed = || Error::from(Refusal::Failed(Phase::AfterExecute));
+        let no_room = || Error::from(Refusal::NoRoom).about("t", "d");
         for (error, expected) in [
             (denied(), "none"),
             (failed(), "none"),
@@ -105,6 +107,8 @@ mod tests {
             (failed().after_run(false), "done"),
             (denied().after_run(true), "unknown"),
             (failed().after_run(true), "unknown"),
+            (no_room().after_run(false), "done"),
+            (no_room().after_run(true), "unknown"),
             (Error::CodeForbidden, "none"),
         ] {
             assert_eq!(error.effect().as_str(), expected, "{error:?}");

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Lines of the log, as long as it lives, of everything in this thread: the runtime of a test has no other.
-pub(super) struct Log {
+pub(crate) struct Log {
     lines: Lines,
     _default: DefaultGuard,
 }
@@ -22,13 +22,13 @@ pub(super) struct Log {
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 /// Metrics of one node.
-pub(super) struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     provider: SdkMeterProvider,
 }
 
 impl Log {
-    pub(super) fn capture() -> Self {
+    pub(crate) fn capture() -> Self {
         let lines = Lines::default();
         let subscriber = tracing_subscriber::fmt()
             .json()
@@ -40,14 +40,14 @@ impl Log {
     }
 
     /// The lines since the last time, in the order in which they were written.
-    pub(super) fn take(&self) -> Vec<Value> {
+    pub(crate) fn take(&self) -> Vec<Value> {
         let bytes = std::mem::take(&mut *self.lines.0.lock().unwrap());
         let text = String::from_utf8(bytes).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The same of one target.
-    pub(super) fn of(&self, target: &str) -> Vec<Value> {
+    pub(crate) fn of(&self, target: &str) -> Vec<Value> {
         self.take().into_iter().filter(|line| line["target"] == target).collect()
     }
 }
@@ -72,7 +72,7 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
         let exporter = exporter.scope_info_enabled(false).build().unwrap();
@@ -80,7 +80,7 @@ impl Metrics {
     }
 
     /// Options of a node that is measured.
-    pub(super) fn watch(&self, options: Options) -> Options {
+    pub(crate) fn watch(&self, options: Options) -> Options {
         Options { meter: Some(self.provider.meter("node")), ..options }
     }
 
@@ -89,14 +89,14 @@ impl Metrics {
     }
 
     /// The number of a series, written as Prometheus writes it; 0 where there is none.
-    pub(super) fn read(&self, series: &str) -> u64 {
+    pub(crate) fn read(&self, series: &str) -> u64 {
         let text = self.text();
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.map_or(0, |value| value.parse().unwrap())
     }
 
     /// Everything that is counted of calls and programs; times are left out, they differ anyway.
-    pub(super) fn counts(&self) -> Vec<String> {
+    pub(crate) fn counts(&self) -> Vec<String> {
         let text = self.text();
         let is_count = |line: &&str| {
             let (name, _) = line.split_once(['{', ' ']).unwrap_or_default();

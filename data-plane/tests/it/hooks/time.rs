@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use toolplane_data_plane::Options;
 use toolplane_data_plane::hooks::{OnFailure, Phase};
 use toolplane_upstream::limits::Settings;
 
 use super::{Log, Probe, SAY, call, world};
+use crate::code_mode::watched;
 use crate::harness::{PATIENCE, World, inner};
 
 const EXPECTED_TIMEOUT: &str = "x-envoy-expected-rq-timeout-ms";
@@ -30,6 +31,30 @@ async fn the_callers_time_covers_hooks_and_no_rule_lets_a_call_go_on_without_one
         let words = if was_called { "the tool has run" } else { "before anything was called" };
         assert!(told["error"].as_str().unwrap().contains(words), "{phase}: {told}");
     }
+}
+
+#[tokio::test]
+async fn a_hook_that_takes_the_time_of_a_call_is_counted_and_named_in_the_log() {
+    let (lines, metrics) = (watched::Log::capture(), watched::Metrics::new());
+    let mut hook = Probe::with("a", &[Phase::BeforeExecute], &Log::default());
+    hook.rules.deadline = PATIENCE;
+    let options = metrics.watch(Options { hooks: vec![hook], ..Options::default() });
+    let world = World::start(&["say"], options).await;
+    let headers = [("x-do", "hang:before_execute"), (EXPECTED_TIMEOUT, "300")];
+    let told = inner(&call(&world.node, "execute_tool", SAY, &headers).await);
+    assert_eq!(told["code"], "call_timeout", "{told}");
+    let counted = metrics.counts();
+    let of_hooks: Vec<&String> =
+        counted.iter().filter(|line| line.starts_with("toolplane_node_hook_calls_total")).collect();
+    assert!(of_hooks.len() == 1 && of_hooks[0].contains(r#"="out_of_time""#), "{of_hooks:?}");
+    assert!(of_hooks[0].ends_with(" 1"), "{of_hooks:?}");
+    let said = lines.of("toolplane_data_plane::hooks::chain");
+    let fields: Vec<&Value> = said.iter().map(|line| &line["fields"]).collect();
+    assert_eq!(fields.len(), 1, "{said:?}");
+    assert_eq!(
+        (&fields[0]["hook.name"], &fields[0]["hook.failure"], &fields[0]["call.refused"]),
+        (&json!("a"), &json!("out_of_time"), &json!(true))
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use toolplane_registry::{Rejection, Rule};
+
 use super::*;
 use crate::limits::breaker::Phase;
 
@@ -71,6 +73,22 @@ async fn repetitions_that_never_arrived_do_not_hide_that_the_call_may_have_run()
     let (outcome, ()) = tokio::join!(outcome, meanwhile);
     assert!(matches!(outcome, Err(Error::Call(crate::Error::Interrupted(_)))), "{outcome:?}");
     assert_eq!(state.read().attempts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repetition_that_is_turned_away_is_the_last_and_does_not_hide_that_the_call_may_have_run() {
+    let refusals: [fn() -> crate::Error; 3] = [
+        || crate::Error::Unauthorized(401),
+        || crate::Error::Tls("expired".to_owned()),
+        || crate::Error::Refused(Rejection::new("url", Rule::UrlGuard, "no")),
+    ];
+    for refusal in refusals {
+        let state = state(Settings { max_retries: 5, ..Settings::default() });
+        let ends = |n| Err(if n == 0 { crate::Error::Interrupted("reset".to_owned()) } else { refusal() });
+        let (count, outcome) = sent(&state, true, ends).await;
+        assert!(matches!(outcome, Err(Error::Call(crate::Error::Interrupted(_)))), "{outcome:?}");
+        assert_eq!((count, state.read().retries), (2, 1), "{}", refusal());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,12 @@
 //! Many calls at once to an upstream that nobody is connected to.
 
+use std::net::SocketAddr;
+
+use futures::StreamExt as _;
 use futures::future::join_all;
-use tokio::net::TcpListener;
+use futures::stream::FuturesUnordered;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use toolplane_registry::Protocol;
 use toolplane_testkit::fake_upstream::{Era, Fault};
@@ -65,6 +70,62 @@ async fn where_one_cannot_connect_the_others_try_and_say_so_themselves() {
     }
     upstream.restart().await;
     call_a(&client, &target).await.unwrap();
+}
+
+/// Lets connections through to an upstream, but for the first one, which is accepted and never answered.
+async fn let_all_but_the_first_through(door: TcpListener, upstream: SocketAddr) {
+    let _hanging = door.accept().await.unwrap();
+    let mut passing = JoinSet::new();
+    loop {
+        let (mut outer, _) = door.accept().await.unwrap();
+        passing.spawn(async move {
+            let mut inner = TcpStream::connect(upstream).await?;
+            copy_bidirectional(&mut outer, &mut inner).await
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_hangs_holds_up_no_call_but_its_own() {
+    let authority = Authority::new("private");
+    let upstream = stateless(Tls::new(authority.pair("upstream"))).await;
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/mcp", door.local_addr().unwrap().port());
+    let options = Options { max_spare_sessions: 0, connect_timeout: AMPLE, ..Options::default() };
+    let connector = Connector::new(options).unwrap();
+    let client = Client::new(connector.clone());
+    let target = Target { url, ..stateless_target(&connector, &upstream, &authority) };
+    let mut calls: FuturesUnordered<_> = (0..BURST).map(|_| call_a(&client, &target)).collect();
+    let others = async {
+        for _ in 1..BURST {
+            calls.next().await.unwrap().unwrap();
+        }
+    };
+    tokio::select! {
+        () = others => {}
+        () = let_all_but_the_first_through(door, upstream.address()) => {}
+    }
+    assert_eq!(upstream.count("tools/call"), BURST - 1);
+}
+
+#[tokio::test]
+async fn where_one_cannot_connect_the_others_do_not_wait_for_each_other() {
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/mcp", door.local_addr().unwrap());
+    let client = Client::new(connector());
+    let target = Target { protocol: Protocol::Stateless, ..Target::plain(url) };
+    let side_by_side = async {
+        drop(door.accept().await.unwrap());
+        // Each is kept open and never answered.
+        let mut connections = Vec::new();
+        while connections.len() < BURST - 1 {
+            connections.push(door.accept().await.unwrap());
+        }
+    };
+    tokio::select! {
+        () = side_by_side => {}
+        answers = join_all((0..BURST).map(|_| call_a(&client, &target))) => panic!("{answers:?}"),
+    }
 }
 
 #[tokio::test]
