@@ -24,13 +24,22 @@ pub(super) async fn call(
     let headers = headers::read(header_env, header_file, variables)?;
     let dir = settings::read(variables, |reader| DataDir::read(reader, data_dir.data_dir.as_deref()))?;
     let url = match node.as_deref().or_else(|| variables.get(&env::NODE_URL)) {
-        Some(url) => url.trim().to_owned(),
+        Some(url) => endpoint_of(url),
         None => local_node(&dir)?,
     };
     let client = McpClient::connect(&url, &headers, Duration::from_secs(*timeout)).await?;
     let result = client.call(meta_tool, request).await;
     client.close().await;
     result
+}
+
+/// Whoever names a node alone means its MCP endpoint.
+fn endpoint_of(url: &str) -> String {
+    let url = url.trim();
+    match url.trim_end_matches('/').split_once("://") {
+        Some((scheme, host)) if !host.contains(['/', '?', '#']) => format!("{scheme}://{host}/mcp"),
+        _ => url.to_owned(),
+    }
 }
 
 /// The gateway of the data folder writes down where it listens.
@@ -43,5 +52,23 @@ fn local_node(dir: &DataDir) -> Result<String, Failure> {
         ))
         .hint("start one with `toolplane standalone`, or name a node with `--node URL`")),
         Err(error) => Err(Failure::failed(format!("`{}` cannot be read: {error}", dir.node_url().display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_alone_is_its_mcp_endpoint() {
+        for (named, meant) in [
+            ("http://node:8080", "http://node:8080/mcp"),
+            (" https://node/ ", "https://node/mcp"),
+            ("http://node/mcp", "http://node/mcp"),
+            ("http://node/gateway/mcp/", "http://node/gateway/mcp/"),
+            ("node:8080", "node:8080"),
+        ] {
+            assert_eq!(endpoint_of(named), meant);
+        }
     }
 }
