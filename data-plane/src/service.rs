@@ -46,7 +46,7 @@ pub enum Error {
     #[error("cannot serve: {0}")]
     Serve(#[from] std::io::Error),
     /// Workers of code mode cannot be started, or there is too little memory for one program.
-    #[error("cannot run code: {0}")]
+    #[error("cannot run code: {0}; without code mode (GATEWAY_CODE_MODE) the node starts")]
     CodeMode(#[from] code_mode::Unavailable),
     /// A task of the node ended when it should not have.
     #[error("a part of the node failed: {0}")]

@@ -122,7 +122,7 @@ pub(crate) fn warm_up() {
     let tool = crate::program::Tool { identifier: "tool".to_owned(), parameters: vec!["q".to_owned()] };
     let run_of = Run {
         source: include_str!("engine/warm_up.py").to_owned(),
-        tools: vec![crate::frames::SentTool { place: 0, tool }],
+        tools: vec![tool],
         limits: crate::program::Limits::default(),
     };
     drop(run(&run_of, &Nobody));
@@ -158,7 +158,7 @@ impl Session<'_> {
                 .max_suspensions(usize::MAX),
         );
         let repl = MontyRepl::new(failure::SCRIPT, tracker, CompileOptions::default());
-        let prelude = prelude::source(self.run.tools.iter().map(|sent| sent.tool.identifier.as_str()));
+        let prelude = prelude::source(self.run.tools.iter().map(|tool| tool.identifier.as_str()));
         let progress = repl.feed_start(&prelude, Vec::new(), PrintWriter::Disabled);
         let (repl, _) = self.drive(progress)?;
         let source = self.run.source.as_str();
@@ -206,7 +206,7 @@ impl Session<'_> {
                 self.calls += 1;
                 self.open += 1;
                 self.printed.flush();
-                self.link.call(call.call_id, request.place, request.arguments).map_err(|_| Ended::Host)?;
+                self.link.call(call.call_id, request.tool, request.arguments).map_err(|_| Ended::Host)?;
                 Ok(call.resume_pending(self.printed.writer()))
             }
             Err(mistake) => Ok(call.resume(ExtFunctionResult::Error(mistake), self.printed.writer())),

@@ -60,17 +60,8 @@ pub(crate) enum ToWorker {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {
     pub(crate) source: String,
-    pub(crate) tools: Vec<SentTool>,
+    pub(crate) tools: Vec<Tool>,
     pub(crate) limits: Limits,
-}
-
-/// A tool that the source mentions.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SentTool {
-    /// Its place among all tools of the program.
-    pub(crate) place: u32,
-    pub(crate) tool: Tool,
 }
 
 /// The end of one call.

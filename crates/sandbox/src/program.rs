@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Program {
     /// Python.
     pub source: String,
-    /// The tools that it may call; a nested call names one by its place here.
+    /// The tools that it may call; a nested call names one by its place here. The worker is told all of them, so only
+    /// those belong here that the source spells: a program cannot reach a name that it does not spell.
     pub tools: Vec<Tool>,
     /// What ends it.
     pub limits: Limits,
@@ -66,40 +67,5 @@ impl Default for Limits {
             stdout: 64 * 1024,
             answer: 8 * 1024 * 1024,
         }
-    }
-}
-
-impl Program {
-    /// The tools whose identifier occurs in the source as a word, by place.
-    ///
-    /// A program cannot reach a name that it does not spell, so the others need not be sent.
-    pub(crate) fn mentioned(&self) -> Vec<(u32, &Tool)> {
-        let words: std::collections::HashSet<&str> = self
-            .source
-            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .filter(|word| !word.is_empty())
-            .collect();
-        let numbered = self.tools.iter().enumerate();
-        numbered
-            .filter(|(_, tool)| words.contains(tool.identifier.as_str()))
-            .filter_map(|(place, tool)| Some((u32::try_from(place).ok()?, tool)))
-            .collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_tools_that_the_source_spells_are_sent() {
-        let tool = |identifier: &str| Tool { identifier: identifier.to_owned(), parameters: Vec::new() };
-        let program = Program {
-            source: "await search(q='x')\nx.search_all".to_owned(),
-            tools: vec![tool("sear"), tool("search"), tool("search_all"), tool("q2")],
-            limits: Limits::default(),
-        };
-        let places: Vec<u32> = program.mentioned().into_iter().map(|(place, _)| place).collect();
-        assert_eq!(places, [1, 2]);
     }
 }

@@ -45,7 +45,7 @@ impl Audit {
         }
         Self {
             session,
-            sha256: hex(&Sha256::digest(source)),
+            sha256: format!("{:x}", Sha256::digest(source)),
             bytes: source.len(),
             lines: source.lines().count(),
             subject: subject.map(str::to_owned),
@@ -112,20 +112,7 @@ fn session_id() -> String {
     if getrandom::fill(&mut bytes).is_err() {
         tracing::warn!("the system has no randomness; a code session has no id of its own");
     }
-    let [.., six, _, eight, _, _, _, _, _, _, _] = &mut bytes;
-    *six = (*six & 0x0f) | 0x40;
-    *eight = (*eight & 0x3f) | 0x80;
-    let text = hex(&bytes);
-    let part = |from, to| text.get(from..to).unwrap_or_default();
-    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|half| char::from_digit(half.into(), 16))
-        .collect()
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
 #[cfg(test)]

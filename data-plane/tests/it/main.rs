@@ -9,6 +9,7 @@
 
 mod both_paths;
 mod cancelling;
+mod capacity;
 mod code_mode;
 mod direct;
 mod drain;

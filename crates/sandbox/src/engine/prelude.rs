@@ -4,7 +4,7 @@ use monty_types::{ExcType, MontyException, MontyObject};
 use serde_json::value::RawValue;
 
 use crate::engine::to_json;
-use crate::frames::{MAX_ARGUMENTS, SentTool};
+use crate::frames::MAX_ARGUMENTS;
 use crate::program::Tool;
 
 /// The one function that is the host's. A program that calls it itself gains nothing: the names are checked there.
@@ -36,17 +36,18 @@ pub(super) fn source<'a>(identifiers: impl Iterator<Item = &'a str>) -> String {
 
 /// A call as the host is to make it.
 pub(super) struct Request {
-    pub(super) place: u32,
+    /// The number of the tool.
+    pub(super) tool: u32,
     pub(super) arguments: Box<RawValue>,
 }
 
 /// Reads the arguments of [`CALL`]: the number of a tool, positional and named arguments.
-pub(super) fn request(args: &[MontyObject], tools: &[SentTool]) -> Result<Request, MontyException> {
+pub(super) fn request(args: &[MontyObject], tools: &[Tool]) -> Result<Request, MontyException> {
     let [MontyObject::Int(number), MontyObject::Tuple(positional), MontyObject::Dict(named)] = args else {
         return Err(mistake("call a tool by its name".to_owned()));
     };
-    let sent = usize::try_from(*number).ok().and_then(|number| tools.get(number));
-    let Some(SentTool { place, tool }) = sent else {
+    let known = |number| Some((number, tools.get(usize::try_from(number).ok()?)?));
+    let Some((number, tool)) = u32::try_from(*number).ok().and_then(known) else {
         return Err(mistake("call a tool by its name".to_owned()));
     };
     let mut arguments: Vec<(&str, &MontyObject)> = by_position(tool, positional)?;
@@ -62,7 +63,7 @@ pub(super) fn request(args: &[MontyObject], tools: &[SentTool]) -> Result<Reques
     }
     let arguments = to_json::arguments(&arguments, MAX_ARGUMENTS)
         .map_err(|reason| mistake(format!("{}(): {reason}", tool.identifier)))?;
-    Ok(Request { place: *place, arguments })
+    Ok(Request { tool: number, arguments })
 }
 
 /// Positional arguments with the names that the signature gives them.

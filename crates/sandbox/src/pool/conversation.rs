@@ -4,14 +4,13 @@
 //! |---|---|---|
 //! | `Taken` | first, and once | the program is never given to another worker |
 //! | `Printed` | it does not wait, and has not printed more than it may | it is kept |
-//! | `Call` | the tool was sent to it, the number is new, the cap is not reached | the call begins, or waits its turn |
+//! | `Call` | the tool was given to it, the number is new, the cap is not reached | the call begins, or waits its turn |
 //! | `Wait` | it does not wait already | it is sent every call that is done, at the latest when one is |
 //! | `Done` | after `Taken` | the run has ended |
 //! | anything else, or too much | never | it is killed: `sandbox_crashed` |
 
 mod ledger;
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -20,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use self::ledger::Ledger;
 use crate::accounting;
 use crate::engine::at_limit;
-use crate::frames::{self, Done, FromWorker, Run, SentTool, ToWorker};
+use crate::frames::{self, Done, FromWorker, Run, ToWorker};
 use crate::outcome::{Code, Failure, Limit, Outcome, StoppedBy, Value};
 use crate::pool::process::Worker;
 use crate::pool::{Calls, NestedCall};
@@ -58,8 +57,6 @@ enum Broken {
 pub(super) struct Conversation<'a> {
     program: &'a Program,
     worker: Worker,
-    /// Places of the tools that were sent.
-    sent: HashSet<u32>,
     ledger: Ledger<'a>,
     is_worker_waiting: bool,
     /// What the program has printed so far, and in how many messages.
@@ -79,7 +76,6 @@ impl<'a> Conversation<'a> {
         Self {
             program,
             worker,
-            sent: HashSet::new(),
             ledger: Ledger::new(calls, &program.limits),
             is_worker_waiting: false,
             printed: String::new(),
@@ -157,12 +153,8 @@ impl<'a> Conversation<'a> {
     }
 
     async fn send_program(&mut self) -> Result<(), Broken> {
-        let Program { source, tools: _, limits } = self.program;
-        let mentioned = self.program.mentioned();
-        self.sent = mentioned.iter().map(|(place, _)| *place).collect();
-        let tools =
-            mentioned.into_iter().map(|(place, tool)| SentTool { place, tool: tool.clone() }).collect();
-        self.say(&ToWorker::Run(Box::new(Run { source: source.clone(), tools, limits: *limits }))).await
+        let Program { source, tools, limits } = self.program.clone();
+        self.say(&ToWorker::Run(Box::new(Run { source, tools, limits }))).await
     }
 
     /// Sends one message; a worker that does not take it in time is ended.
@@ -229,9 +221,10 @@ impl<'a> Conversation<'a> {
         if self.is_worker_waiting {
             return Err(Broken::Nonsense("it calls while it waits"));
         }
-        if !self.sent.contains(&tool) {
+        let given = usize::try_from(tool).ok().filter(|&tool| tool < self.program.tools.len());
+        let Some(tool) = given else {
             return Err(Broken::Nonsense("it calls a tool that it was not given"));
-        }
+        };
         if arguments.get().len() > frames::MAX_ARGUMENTS {
             return Err(Broken::Nonsense("its arguments are larger than they may be"));
         }
@@ -244,8 +237,6 @@ impl<'a> Conversation<'a> {
         if self.ledger.is_full() {
             return Err(Broken::Limit(Limit::NestedCalls));
         }
-        let tool =
-            usize::try_from(tool).map_err(|_| Broken::Nonsense("it calls a tool that it was not given"))?;
         self.ledger.take(id, NestedCall { tool, arguments });
         Ok(())
     }

@@ -139,18 +139,16 @@ impl Process {
     /// What it ended with, if it ends by itself within a moment. Blocks, so it is nothing for a runtime.
     #[cfg(target_os = "linux")]
     pub(super) fn exit_code_now(&mut self) -> Option<i32> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        use rustix::process::{PidfdFlags, pidfd_open};
+
         let id = self.id?;
-        for _ in 0..END_TIMEOUT.as_millis() / LOOK_AGAIN.as_millis().max(1) {
-            match waitpid(Some(id), WaitOptions::NOHANG) {
-                Ok(None) => thread::sleep(LOOK_AGAIN),
-                Ok(Some((_, status))) => {
-                    self.id = None;
-                    return status.exit_status();
-                }
-                Err(_) => return None,
-            }
-        }
-        None
+        let its_end = pidfd_open(id, PidfdFlags::empty()).ok()?;
+        let until = Timespec::try_from(END_TIMEOUT).ok()?;
+        poll(&mut [PollFd::new(&its_end, PollFlags::IN)], Some(&until)).ok()?;
+        let (_, status) = waitpid(Some(id), WaitOptions::NOHANG).ok()??;
+        self.id = None;
+        status.exit_status()
     }
 
     pub(super) fn end(&mut self, asked: Option<oneshot::Sender<Option<i32>>>) {

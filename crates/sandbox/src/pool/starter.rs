@@ -21,7 +21,7 @@ use crate::pool::Options;
 use crate::worker::{self, Start};
 
 /// Whoever wants a process. Until it is taken it is ended like any other.
-type Order = oneshot::Sender<io::Result<Started>>;
+type Order = oneshot::Sender<Result<Started, Error>>;
 
 /// The way to the thread.
 #[derive(Debug)]
@@ -98,14 +98,14 @@ impl Bench {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn one(&mut self) -> io::Result<Started> {
-        self.anew()
+    fn one(&mut self) -> Result<Started, Error> {
+        Ok(self.anew()?)
     }
 
     #[cfg(target_os = "linux")]
-    fn one(&mut self) -> io::Result<Started> {
+    fn one(&mut self) -> Result<Started, Error> {
         if !self.copies {
-            return self.anew();
+            return Ok(self.anew()?);
         }
         // The template may have been ended by somebody; a new one is tried once. One that failed is never asked again: its
         // answer may still be on the way, and would be taken for that to another order.
@@ -121,7 +121,10 @@ impl Bench {
                 self.template = Some(template);
                 Ok(started)
             }
-            Err(error) => Err(template.exit_code().and_then(worker::refusal).map_or(error, io::Error::other)),
+            Err(error) => {
+                let refusal = template.exit_code().and_then(worker::refusal);
+                Err(refusal.map_or(error.into(), Error::Refused))
+            }
         }
     }
 

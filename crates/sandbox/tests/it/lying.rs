@@ -80,7 +80,7 @@ pub(crate) fn lies() -> Vec<(&'static str, String)> {
         ("an unknown field", frame("{\"Call\":{\"id\":1,\"tool\":0,\"arguments\":{},\"as\":\"root\"}}")),
         ("a second greeting", frame("\"Ready\"")),
         ("waiting for nothing", frame("\"Wait\"")),
-        ("a tool that it was not given", call(1, 0, "{}")),
+        ("a tool that it was not given", call(1, 5, "{}")),
         ("a tool that there is not", call(1, 4_000_000_000, "{}")),
         ("arguments that are no object", call(1, 4, "[1]")),
         ("a number that is used twice", [call(1, 4, "{}"), call(1, 4, "{}")].concat()),
